@@ -50,13 +50,7 @@ struct Inner {
 impl Error {
     /// An error of `kind`, with its stable `code` and a `message` that says what happened and what to do.
     pub fn new(kind: Kind, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner {
-            kind,
-            code,
-            message: message.into(),
-            details: None,
-            cause: None,
-        }))
+        Self(Box::new(Inner { kind, code, message: message.into(), details: None, cause: None }))
     }
 
     /// The request is wrong in a way that `message` names.
@@ -93,9 +87,7 @@ impl Error {
             io::ErrorKind::ReadOnlyFilesystem => {
                 "the disk is read-only. What was saved before is safe; the host has to look at it"
             }
-            io::ErrorKind::PermissionDenied => {
-                "the server may not touch that file. Check who owns the data folder"
-            }
+            io::ErrorKind::PermissionDenied => "the server may not touch that file. Check who owns the data folder",
             _ => "the disk reported an error. What was saved before is safe; the server's log names the cause",
         };
         Self::new(Kind::Storage, "storage", format!("Could not {doing}: {what}.")).because(cause)

@@ -1,1 +1,6 @@
-//! x
+//! Tavernkeep: one small binary that hosts AI chat for a household, keeps every word in plain files, and never loses one.
+
+pub mod clock;
+pub mod error;
+pub mod random;
+pub mod store;
