@@ -237,6 +237,14 @@ impl Disk {
         if is_new { self.sync_folder(parent(path)?) } else { Ok(()) }
     }
 
+    /// Cuts a file to its first `size` bytes.
+    pub(crate) fn cut(&self, path: &Path, size: u64) -> io::Result<()> {
+        self.step(Step::Write)?;
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.set_len(size)?;
+        self.sync(&file)
+    }
+
     /// Writes all of `bytes`. A failing step leaves half of them, as a full disk does.
     pub(crate) fn write(&self, file: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
         if let Err(error) = self.step(Step::Write) {

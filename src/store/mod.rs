@@ -233,6 +233,11 @@ impl Writer<'_> {
         self.store.disk.append(&self.own(place)?, bytes).map_err(|error| failure("add to a file", place, error))
     }
 
+    /// Cuts a file to its first `size` bytes: for an incomplete last line that has been set aside.
+    pub fn cut(&self, place: &Place, size: u64) -> Result<()> {
+        self.store.disk.cut(&self.own(place)?, size).map_err(|error| failure("mend a file", place, error))
+    }
+
     /// Removes a file; one that is not there is fine.
     pub fn remove(&self, place: &Place) -> Result<()> {
         let path = self.own(place)?;
