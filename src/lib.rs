@@ -6,5 +6,6 @@ pub mod blocking;
 pub mod clock;
 pub mod error;
 pub mod events;
+pub mod library;
 pub mod random;
 pub mod store;
