@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! Tavernkeep: one small binary that hosts AI chat for a household, keeps every word in plain files, and never loses one.
 
 pub mod access;
@@ -9,3 +10,7 @@ pub mod events;
 pub mod library;
 pub mod random;
 pub mod store;
+=======
+//! x
+pub mod config;
+>>>>>>> config
