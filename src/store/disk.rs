@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use super::names::TEMP_PREFIX;
+use super::names::{RelPath, TEMP_PREFIX};
 
 /// What a step does; a [`Faults`] plan chooses by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -356,6 +356,22 @@ pub fn read_host_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes")));
     }
     Ok(bytes)
+}
+
+/// A plain file below a folder of the host that is served to browsers, with its time; `None` when there is none. Links that
+/// lead out of the folder are not followed.
+pub fn read_public(folder: &Path, path: &RelPath) -> io::Result<Option<(Vec<u8>, Option<SystemTime>)>> {
+    let found = folder.canonicalize().and_then(|root| Ok((folder.join(path.as_str()).canonicalize()?, root)));
+    let (path, root) = match found {
+        Ok(found) => found,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if !path.starts_with(&root) || !fs::metadata(&path)?.is_file() {
+        return Ok(None);
+    }
+    let modified = fs::metadata(&path)?.modified().ok();
+    Ok(Some((fs::read(&path)?, modified)))
 }
 
 /// Writes a new file of the host, outside the data folder; refuses when it exists.

@@ -9,6 +9,7 @@
 //! Reading needs no lock, because a file is only ever replaced whole. Writing happens inside [`Store::writing`], which
 //! lets one writer at a time into a user's folder, in this process and among processes.
 
+#[expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
 pub(crate) mod disk;
 pub mod names;
 pub mod opening;
@@ -21,7 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use disk::{Faults, Stat, Step, create_host_file, note_on_host, open_log, read_host_file};
+pub use disk::{Faults, Stat, Step, create_host_file, note_on_host, open_log, read_host_file, read_public};
 pub use names::{FileName, Handle, RelPath};
 pub use opening::{Install, Opened};
 pub use place::{Folder, Place, USER_FOLDERS};
