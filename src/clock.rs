@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use time::OffsetDateTime;
 use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 /// Milliseconds since 1970, UTC: the time in records and answers.
 pub fn now_ms() -> i64 {
@@ -22,6 +22,27 @@ pub fn file_stamp() -> String {
         .unwrap_or_else(|_| OffsetDateTime::now_utc())
         .format(format_description!("[year][month][day]-[hour][minute][second]"))
         .unwrap_or_default()
+}
+
+/// `time` as a clock on the server's wall shows it; 1970 where the calendar ends before it.
+pub fn local(time: SystemTime) -> OffsetDateTime {
+    let utc = match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => {
+            time::Duration::try_from(since).ok().and_then(|since| OffsetDateTime::UNIX_EPOCH.checked_add(since))
+        }
+        Err(_) => None,
+    }
+    .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    utc.checked_to_offset(local_offset(utc)).unwrap_or(utc)
+}
+
+/// The moment at which a clock on the server's wall showed `wall`.
+pub fn from_local(wall: PrimitiveDateTime) -> SystemTime {
+    wall.assume_offset(local_offset(wall.assume_utc())).into()
+}
+
+fn local_offset(at: OffsetDateTime) -> UtcOffset {
+    UtcOffset::local_offset_at(at).unwrap_or(UtcOffset::UTC)
 }
 
 /// `YYYY-MM` in UTC: the audit log has one file a month.

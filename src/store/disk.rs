@@ -96,23 +96,28 @@ pub struct Stat {
     pub is_file: bool,
     /// Tells a replaced file from the one before, even within one tick of the clock.
     pub inode: u64,
+    /// Permission bits, such as 0600; 0 where there is no such thing.
+    pub mode: u32,
 }
 
 impl Stat {
     pub(crate) fn of(meta: &fs::Metadata) -> Self {
         let modified = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
         #[cfg(unix)]
-        let (changed, inode) = {
+        let (changed, inode, mode) = {
             use std::os::unix::fs::MetadataExt;
             let nanos = u64::try_from(meta.ctime()).unwrap_or(0).saturating_mul(1_000_000_000)
                 + u64::try_from(meta.ctime_nsec()).unwrap_or(0);
-            (SystemTime::UNIX_EPOCH + std::time::Duration::from_nanos(nanos), meta.ino())
+            (SystemTime::UNIX_EPOCH + std::time::Duration::from_nanos(nanos), meta.ino(), meta.mode() & 0o777)
         };
         #[cfg(not(unix))]
-        let (changed, inode) = (modified, 0);
-        Self { size: meta.len(), modified, changed, is_folder: meta.is_dir(), is_file: meta.is_file(), inode }
+        let (changed, inode, mode) = (modified, 0, 0);
+        Self { size: meta.len(), modified, changed, is_folder: meta.is_dir(), is_file: meta.is_file(), inode, mode }
     }
 }
+
+/// What a walk came across: its path below the start, and its metadata.
+pub(crate) type Walked = (PathBuf, Stat);
 
 /// The disk, possibly one that fails on purpose.
 #[derive(Debug, Clone, Default)]
@@ -181,6 +186,27 @@ impl Disk {
         Ok(entries)
     }
 
+    /// Whether there is anything at `path`, be it a link to nowhere.
+    pub(crate) fn exists(&self, path: &Path) -> io::Result<bool> {
+        match self.stat(path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Everything below `root`, folders before what is in them, without following links.
+    pub(crate) fn walk(&self, root: &Path) -> io::Result<Vec<Walked>> {
+        self.step(Step::List)?;
+        let mut found = Vec::new();
+        for entry in walkdir::WalkDir::new(root).min_depth(1).follow_links(false) {
+            let entry = entry?;
+            let below = entry.path().strip_prefix(root).map_err(io::Error::other)?;
+            found.push((below.to_owned(), Stat::of(&entry.metadata()?)));
+        }
+        Ok(found)
+    }
+
     /// Replaces `path` by `bytes`: temporary file beside it, sync, rename, sync of the folder. After a failure the old
     /// file is there, whole (or, if only the last sync failed, the new one).
     pub(crate) fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -208,6 +234,34 @@ impl Disk {
     pub(crate) fn temp_in(&self, folder: &Path) -> io::Result<tempfile::NamedTempFile> {
         self.step(Step::Create)?;
         tempfile::Builder::new().prefix(TEMP_PREFIX).suffix(".tmp").tempfile_in(folder)
+    }
+
+    /// A file without a name, which nobody else can open and which vanishes with its last handle.
+    pub(crate) fn unnamed_in(&self, folder: &Path) -> io::Result<File> {
+        self.step(Step::Create)?;
+        tempfile::tempfile_in(folder)
+    }
+
+    /// Makes a new file, mode 0600, for writing; refuses with `AlreadyExists` when there is something at `path`.
+    pub(crate) fn new_file(&self, path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        private(&mut options);
+        self.step(Step::Create)?;
+        options.open(path)
+    }
+
+    /// Gives a file the time, and where there are such, the permission bits of the one it was copied from.
+    pub(crate) fn dress(&self, file: &File, modified: Option<SystemTime>, mode: Option<u32>) -> io::Result<()> {
+        self.step(Step::Write)?;
+        #[cfg(unix)]
+        if let Some(mode) = mode {
+            use std::os::unix::fs::PermissionsExt;
+            file.set_permissions(fs::Permissions::from_mode(mode))?;
+        }
+        #[cfg(not(unix))]
+        let _ = mode;
+        modified.map_or(Ok(()), |modified| file.set_modified(modified))
     }
 
     /// Appends `bytes` by one write and syncs them. After a failure the file is as it was, or, where even cutting it back
@@ -372,6 +426,11 @@ pub fn read_public(folder: &Path, path: &RelPath) -> io::Result<Option<(Vec<u8>,
     }
     let modified = fs::metadata(&path)?.modified().ok();
     Ok(Some((fs::read(&path)?, modified)))
+}
+
+/// Opens a file of the host for reading: an archive to be restored.
+pub fn open_host_file(path: &Path) -> io::Result<File> {
+    Disk::default().open(path)
 }
 
 /// Writes a new file of the host, outside the data folder; refuses when it exists.

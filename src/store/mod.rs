@@ -5,15 +5,27 @@
 //! - [`disk`]: the calls to the file system, each one a step that tests can make fail
 //! - [`version`]: what a write says it replaces
 //! - [`opening`]: taking a folder into use: first run, SillyTavern's folder, one server per folder
+//! - [`moment`]: one moment of a user's folder, kept while people go on writing
+//! - [`archive`]: backups, written from a moment and read with suspicion
+//! - [`restore`], [`undo`], [`trash`]: bringing archives, earlier states and deleted accounts back
+//! - [`swap`]: what these stand on: exchanging parts of a folder, all or nothing
 //!
 //! Reading needs no lock, because a file is only ever replaced whole. Writing happens inside [`Store::writing`], which
 //! lets one writer at a time into a user's folder, in this process and among processes.
 
+pub mod archive;
 #[expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
 pub(crate) mod disk;
+pub mod ids;
+pub mod moment;
 pub mod names;
 pub mod opening;
 pub mod place;
+mod record;
+pub mod restore;
+mod swap;
+pub mod trash;
+pub mod undo;
 pub mod version;
 
 use std::collections::HashMap;
@@ -22,7 +34,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use disk::{Faults, Stat, Step, create_host_file, note_on_host, open_log, read_host_file, read_public};
+pub use disk::{
+    Faults, Stat, Step, create_host_file, note_on_host, open_host_file, open_log, read_host_file, read_public,
+};
+pub use ids::{RestoreId, UndoId};
 pub use names::{FileName, Handle, RelPath};
 pub use opening::{Install, Opened};
 pub use place::{Folder, Place, USER_FOLDERS};
@@ -30,6 +45,7 @@ pub use version::{Expect, Version};
 
 use crate::error::{Error, Kind, Result};
 use disk::Disk;
+use moment::Moments;
 
 /// The largest file that is read into memory at once, in bytes. SillyTavern's own limit for a JSON body.
 pub const READ_LIMIT: u64 = 500 * 1024 * 1024;
@@ -78,6 +94,8 @@ pub struct Store {
     disk: Disk,
     /// One per owner that was ever written to; never removed, a household has few.
     locks: Mutex<HashMap<Owner, Arc<OwnerLock>>>,
+    /// What backups still have to read as it was.
+    moments: Moments,
     /// Held while this process serves the folder; `None` for a command beside the server.
     server: Option<File>,
     install: Install,
@@ -166,7 +184,8 @@ impl Store {
         }
     }
 
-    /// Runs `work` while nobody else writes to what `owner` owns, in this process or another.
+    /// Runs `work` while nobody else writes to what `owner` owns, in this process or another. An exchange of a user's files
+    /// that was interrupted is brought to its end first, so that nobody writes into half of one.
     ///
     /// Blocks; call it where blocking is fine. Nested calls take owners in the order of [`Owner`]'s variants.
     pub fn writing<T>(&self, owner: &Owner, work: impl FnOnce(&Writer<'_>) -> Result<T>) -> Result<T> {
@@ -179,11 +198,15 @@ impl Store {
             // A disk too full even for an empty lock file must not keep this process from writing.
             *file = self.disk.lock_file(&path).map_err(|error| tracing::warn!(%error, "no lock file")).ok();
         }
-        let _between_processes = match file.as_ref() {
+        let between_processes = match file.as_ref() {
             Some(file) => Some(FileLock::take(file).map_err(|error| Error::storage("lock a folder", error))?),
             None => None,
         };
-        work(&Writer { store: self, root: owner.root() })
+        let keeps_processes_out = between_processes.is_some();
+        if let Owner::User(handle) = owner {
+            self.settle(handle, keeps_processes_out)?;
+        }
+        work(&Writer { store: self, root: owner.root(), keeps_processes_out })
     }
 
     /// Makes the folders every user has.
@@ -201,6 +224,8 @@ impl Store {
 pub struct Writer<'a> {
     store: &'a Store,
     root: Place,
+    /// Whether other processes are kept out too, which fails only where no lock file can be made.
+    keeps_processes_out: bool,
 }
 
 impl Writer<'_> {
@@ -218,12 +243,14 @@ impl Writer<'_> {
                 }
             }
         }
+        self.store.moments.keep(&path);
         self.store.disk.replace(&path, bytes).map_err(saving)
     }
 
     /// Makes a new file; refuses with a conflict when there is one.
     pub fn create(&self, place: &Place, bytes: &[u8]) -> Result<()> {
-        self.store.disk.create(&self.own(place)?, bytes).map_err(|error| match error.kind() {
+        let path = self.own(place)?;
+        self.store.disk.create(&path, bytes).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => Error::conflict("conflict", "There already is a file of that name."),
             _ => failure("save a file", place, error),
         })
@@ -243,11 +270,17 @@ impl Writer<'_> {
     pub fn remove(&self, place: &Place) -> Result<()> {
         let path = self.own(place)?;
         let removing = |error| failure("remove a file", place, error);
+        self.store.moments.keep(&path);
         self.store.disk.remove_file(&path).map_err(removing)?;
         match path.parent() {
             Some(folder) => self.store.disk.sync_folder(folder).map_err(removing),
             None => Ok(()),
         }
+    }
+
+    /// Makes a folder with those above it; one that exists is fine.
+    pub fn make_folder(&self, place: &Place) -> Result<()> {
+        self.store.disk.make_folders(&self.own(place)?).map_err(|error| failure("make a folder", place, error))
     }
 
     /// Gives a file another name beside it; refuses when that name is taken.
@@ -259,6 +292,7 @@ impl Writer<'_> {
         if self.store.disk.stat(&to).is_ok() {
             return Err(Error::conflict("conflict", "There already is a file of that name."));
         }
+        self.store.moments.keep(&from);
         self.store.disk.rename(&from, &to).map_err(renaming)?;
         self.store.disk.sync_folder(folder).map_err(renaming)
     }

@@ -91,7 +91,8 @@ impl From<Handle> for String {
 /// One component of a path: never empty, never `.` or `..`, no separators, no control characters.
 ///
 /// It is as generous as SillyTavern's folders need (spaces, `@`, any script) and refuses what only attacks need.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct FileName(Cow<'static, str>);
 
 impl FileName {
@@ -150,8 +151,22 @@ impl fmt::Display for FileName {
     }
 }
 
+impl TryFrom<String> for FileName {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
+impl From<FileName> for String {
+    fn from(name: FileName) -> Self {
+        name.0.into_owned()
+    }
+}
+
 /// A path below a user's folder, component by component, as it stands in an archive.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct RelPath(String);
 
 impl RelPath {
@@ -174,6 +189,30 @@ impl RelPath {
     /// The first component.
     pub fn top(&self) -> &str {
         self.0.split('/').next().unwrap_or(&self.0)
+    }
+
+    /// The path of the folder that this is in, unless it is at the top.
+    pub fn parent(&self) -> Option<&str> {
+        self.0.rsplit_once('/').map(|(parent, _)| parent)
+    }
+}
+
+impl fmt::Display for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for RelPath {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
+impl From<RelPath> for String {
+    fn from(path: RelPath) -> Self {
+        path.0
     }
 }
 

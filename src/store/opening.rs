@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::disk::{Disk, Faults};
+use super::moment::Moments;
 use super::{FileName, Folder, Handle, Place, Store, failure};
 use crate::error::{Error, Result};
 
@@ -85,7 +86,8 @@ impl Store {
                 }
             }
         }
-        let store = Self { root: root.to_owned(), disk, locks: Mutex::default(), server, install };
+        let store =
+            Self { root: root.to_owned(), disk, locks: Mutex::default(), moments: Moments::default(), server, install };
         store.clean_up();
         Ok((store, opened))
     }

@@ -57,6 +57,12 @@ impl Folder {
     pub const UNDO: Self = Self("undo");
     /// Restores being prepared: `restores/<id>`.
     pub const RESTORES: Self = Self("restores");
+    /// Journals of exchanges under way, one per account: `swaps/<handle>.json`.
+    pub const SWAPS: Self = Self("swaps");
+    /// The files of a restore, an undo point or a deleted account, below its record.
+    pub const TREE: Self = Self("tree");
+    /// Derived pictures; never in a backup.
+    pub const THUMBNAILS: Self = Self("thumbnails");
     /// Folders of deleted accounts: `trash/<handle>-<time>`.
     pub const TRASH: Self = Self("trash");
     /// Lock files that keep the server and the command line apart.
