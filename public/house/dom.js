@@ -60,6 +60,25 @@ export function ownPath(path) {
   }
 }
 
+/**
+ * Makes `<name>` an element of ours: `draw` fills it when it first comes onto the page.
+ * @param {string} name
+ * @param {(place: HTMLElement) => unknown} draw
+ */
+export function define(name, draw) {
+  customElements.define(
+    name,
+    class extends HTMLElement {
+      #drawn = false;
+      connectedCallback() {
+        if (this.#drawn) return;
+        this.#drawn = true;
+        draw(this);
+      }
+    },
+  );
+}
+
 let counter = 0;
 
 /** An id no other element has. @param {string} [prefix] */

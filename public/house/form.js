@@ -24,10 +24,10 @@ export const PASSWORD_BYTES = 71;
  */
 export function field(label, props, hint) {
   const id = uid("field");
-  const input = h("input", { type: "text", id, "aria-describedby": `${id}-hint ${id}-error`, ...props });
+  const input = h("input", { type: "text", id, "aria-describedby": `${id}-error ${id}-hint`, ...props });
   const hintPlace = h("p", { class: "hint", id: `${id}-hint` }, hint);
   const errorPlace = h("p", { class: "field-error", id: `${id}-error` });
-  const root = h("div", { class: "field" }, h("label", { for: id }, label), h("div", { class: "input-row" }, input), hintPlace, errorPlace);
+  const root = h("div", { class: "field" }, h("label", { for: id }, label), h("div", { class: "input-row" }, input), errorPlace, hintPlace);
   /** @param {string} text */
   const fail = (text) => {
     errorPlace.textContent = text;

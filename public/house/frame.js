@@ -1,6 +1,6 @@
 // What every page has around it: the beam with the lantern, the ways to the other rooms, the foot, and who is here.
 import { del, house } from "./api.js";
-import { fill, h } from "./dom.js";
+import { define, fill, h } from "./dom.js";
 import { busy } from "./form.js";
 import { icon } from "./icons.js";
 import { errorPanel, explain, loginPath, say } from "./messages.js";
@@ -73,12 +73,11 @@ function signOutButton() {
 /**
  * Opens a page: asks who is here, draws the beam, hands the house to `draw`; says kindly if the house does not answer.
  * A page that needs somebody sends a stranger to the login and back.
+ * @param {HTMLElement} place
  * @param {(place: HTMLElement, known: House) => void | Promise<void>} draw
  * @param {{stranger?: boolean}} [options] `stranger`: the page is for people who are not signed in
  */
-export async function openPage(draw, { stranger = false } = {}) {
-  const place = document.querySelector("main");
-  if (!place) return;
+export async function openPage(place, draw, { stranger = false } = {}) {
   const foot = document.querySelector("body > footer");
   try {
     const known = await house(true);
@@ -93,7 +92,7 @@ export async function openPage(draw, { stranger = false } = {}) {
     beam(null);
     fill(place, h("div", { class: "sheet narrow" }, h("h1", null, "The door is stuck"), errorPanel(error, () => location.reload())));
   } finally {
-    place.removeAttribute("aria-busy");
+    document.querySelector("main")?.removeAttribute("aria-busy");
   }
 }
 
@@ -101,4 +100,9 @@ export async function openPage(draw, { stranger = false } = {}) {
 export function meOf(known) {
   if (!known.me) throw new Error("nobody is signed in");
   return known.me;
+}
+
+/** Makes `<name>` a section of a page for somebody who is signed in. @param {string} name @param {(place: HTMLElement, me: Me) => void} draw */
+export function defineSection(name, draw) {
+  define(name, async (place) => draw(place, meOf(await house())));
 }

@@ -44,7 +44,7 @@ export function planView(plan) {
 
 /** @param {Plan} plan */
 function origin(plan) {
-  const from = plan.source === "sillytavern" ? "A SillyTavern user folder" : "A backup of this kind of house";
+  const from = plan.source === "sillytavern" ? "A SillyTavern user folder" : "A Tavernkeep backup";
   const whose = plan.handle ? ` of ${plan.handle}` : "";
   const when = plan.created ? `, made on ${fullDate(plan.created)}` : "";
   return `${from}${whose}${when}: ${count(plan.files, "file")}, ${size(plan.bytes)}. Nothing is changed yet; a part you choose becomes exactly as it is in the backup.`;

@@ -1,7 +1,7 @@
 // Everything that can be done about one person, in one dialog; what the rules forbid is shown shut, with the reason.
 import { patch, put } from "./api.js";
 import { runBackup, secretsWarning } from "./backup-run.js";
-import { pictureEditor } from "./account-profile.js";
+import { pictureEditor } from "./picture.js";
 import { openDialog } from "./dialog.js";
 import { fill, h, uid } from "./dom.js";
 import { busy, checkPassword, complain, field, form, passwordField, refuse, tick } from "./form.js";
@@ -91,7 +91,7 @@ function roleForm(user, save) {
 function passwordForm(user, path) {
   const password = passwordField("New password", "new-password", "Empty means none: anyone could then sign in as them. Their sessions end.");
   return form({
-    body: [password.root],
+    body: [h("input", { type: "text", autocomplete: "username", value: user.handle, readonly: true, hidden: true }), password.root],
     submit: user.hasPassword ? "Set a new password" : "Set password",
     run: async () => {
       checkPassword(password);

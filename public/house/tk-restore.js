@@ -5,14 +5,17 @@ import { askDialog } from "./dialog.js";
 import { fill, h } from "./dom.js";
 import { busy, complain, Refusal } from "./form.js";
 import { size } from "./format.js";
+import { defineSection } from "./frame.js";
 import { icon } from "./icons.js";
 import { say } from "./messages.js";
 import { planView } from "./restore-plan.js";
 
 /** @import {Plan} from "./types.js" */
 
+defineSection("tk-restore", accountRestore);
+
 /** @param {HTMLElement} place */
-export function accountRestore(place) {
+function accountRestore(place) {
   const file = h("input", { type: "file", accept: ".zip,application/zip", class: "unseen", tabindex: "-1", "aria-label": "Backup file" });
   const choose = h("button", { type: "button", class: "button", onclick: () => file.click() }, icon("bring"), "Choose a zip");
   const drop = h("div", { class: "drop" }, h("p", null, "Drop a backup here, or"), choose, file);

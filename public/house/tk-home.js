@@ -1,5 +1,5 @@
 // The home page: who you are, and the ways to the rooms that are built.
-import { fill, h } from "./dom.js";
+import { define, fill, h } from "./dom.js";
 import { maySeeUsers, meOf, openPage, portrait, roleName } from "./frame.js";
 import { icon } from "./icons.js";
 
@@ -16,7 +16,7 @@ function door(href, drawing, title, words) {
   return h("li", null, h("a", { class: "door", href }, icon(drawing), h("span", null, h("strong", null, title), h("span", null, words)), icon("next")));
 }
 
-await openPage((place, known) => {
+define("tk-home", (element) => openPage(element, (place, known) => {
   const me = meOf(known);
   fill(
     place,
@@ -55,4 +55,4 @@ await openPage((place, known) => {
       h("p", null, "SillyTavern's own web client can be served by this house meanwhile: start it with ", h("code", null, "--public"), " and its folder."),
     ),
   );
-});
+}));

@@ -5,6 +5,7 @@ import { askDialog } from "./dialog.js";
 import { fill, h } from "./dom.js";
 import { busy, complain } from "./form.js";
 import { ago, fullDate, size } from "./format.js";
+import { defineSection } from "./frame.js";
 import { icon } from "./icons.js";
 import { say, show } from "./messages.js";
 import { compareSnapshot } from "./snapshot-diff.js";
@@ -12,8 +13,10 @@ import { lookAtSnapshot } from "./snapshot-look.js";
 
 /** @import {SettingsState, Snapshot} from "./types.js" */
 
+defineSection("tk-snapshots", accountSnapshots);
+
 /** @param {HTMLElement} place */
-export function accountSnapshots(place) {
+function accountSnapshots(place) {
   const state = h("div", { class: "settings-state" });
   const list = h("div", null);
   const error = h("div", { role: "alert" });

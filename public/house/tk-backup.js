@@ -2,9 +2,12 @@
 import { fill, h } from "./dom.js";
 import { runBackup, secretsWarning } from "./backup-run.js";
 import { form, tick } from "./form.js";
+import { defineSection } from "./frame.js";
+
+defineSection("tk-backup", accountBackup);
 
 /** @param {HTMLElement} place */
-export function accountBackup(place) {
+function accountBackup(place) {
   const progress = h("div", null);
   const secrets = tick("Put my secrets in too (keys of model providers)");
   const warning = h("p", { class: "warning", hidden: true }, secretsWarning);

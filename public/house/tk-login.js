@@ -1,6 +1,6 @@
 // The login page: sends on who is in already, else shows the picker or the discreet form.
 import { house, post } from "./api.js";
-import { fill, h, ownPath } from "./dom.js";
+import { define, fill, h, ownPath } from "./dom.js";
 import { openPage } from "./frame.js";
 import { discreetForm } from "./login-discreet.js";
 import { picker } from "./login-picker.js";
@@ -50,7 +50,8 @@ function doorway(known, inside) {
   );
 }
 
-await openPage(
+define("tk-login", (element) => openPage(
+  element,
   async (place, known) => {
     if (!known.accounts || known.login === "none" || known.me) return goOn();
     const only = known.people?.length === 1 ? known.people[0] : null;
@@ -65,4 +66,4 @@ await openPage(
     draw(place, known);
   },
   { stranger: true },
-);
+));

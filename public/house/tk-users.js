@@ -1,6 +1,6 @@
 // The users page: everyone of the house in one list, for those who may see to them.
 import { get } from "./api.js";
-import { fill, h } from "./dom.js";
+import { define, fill, h } from "./dom.js";
 import { ago, count, fullDate, size } from "./format.js";
 import { maySeeUsers, meOf, openPage, portrait, roleName } from "./frame.js";
 import { icon } from "./icons.js";
@@ -10,7 +10,7 @@ import { openUser } from "./user-sheet.js";
 
 /** @import {User} from "./types.js" */
 
-await openPage((place, known) => {
+define("tk-users", (element) => openPage(element, (place, known) => {
   if (!maySeeUsers(meOf(known))) {
     fill(place, notForYou());
     return;
@@ -28,7 +28,7 @@ await openPage((place, known) => {
     list,
   );
   return load();
-});
+}));
 
 function notForYou() {
   return h(

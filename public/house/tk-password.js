@@ -4,13 +4,16 @@ import { changed } from "./changes.js";
 import { askDialog } from "./dialog.js";
 import { fill, h } from "./dom.js";
 import { checkPassword, form, passwordField, PASSWORD_BYTES, refuse } from "./form.js";
+import { defineSection } from "./frame.js";
 import { icon } from "./icons.js";
 import { say } from "./messages.js";
 
 /** @import {Me} from "./types.js" */
 
+defineSection("tk-password", accountPassword);
+
 /** @param {HTMLElement} place @param {Me} me */
-export function accountPassword(place, me) {
+function accountPassword(place, me) {
   const old = passwordField("Password now", "current-password");
   const fresh = passwordField("New password", "new-password", `Long beats clever: a few words you remember. At most ${PASSWORD_BYTES} bytes.`);
   const user = h("input", { type: "text", autocomplete: "username", value: me.handle, readonly: true, hidden: true });

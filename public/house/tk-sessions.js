@@ -4,13 +4,16 @@ import { onChange } from "./changes.js";
 import { fill, h } from "./dom.js";
 import { busy, complain } from "./form.js";
 import { ago, count, device, fullDate } from "./format.js";
+import { defineSection } from "./frame.js";
 import { icon } from "./icons.js";
 import { say, show } from "./messages.js";
 
 /** @import {Session} from "./types.js" */
 
+defineSection("tk-sessions", accountSessions);
+
 /** @param {HTMLElement} place */
-export function accountSessions(place) {
+function accountSessions(place) {
   const load = () => show(place, () => draw(load), "Looking who is in…");
   onChange("sessions", load);
   void load();

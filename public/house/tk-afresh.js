@@ -4,12 +4,15 @@ import { changed } from "./changes.js";
 import { askDialog, openDialog } from "./dialog.js";
 import { fill, h } from "./dom.js";
 import { field, form, passwordField, refuse } from "./form.js";
+import { defineSection } from "./frame.js";
 import { say } from "./messages.js";
 
 /** @import {Me} from "./types.js" */
 
+defineSection("tk-afresh", accountAfresh);
+
 /** @param {HTMLElement} place @param {Me} me */
-export function accountAfresh(place, me) {
+function accountAfresh(place, me) {
   fill(
     place,
     h(

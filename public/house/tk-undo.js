@@ -4,6 +4,7 @@ import { changed, onChange } from "./changes.js";
 import { askDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { ago, fullDate, size } from "./format.js";
+import { defineSection } from "./frame.js";
 import { icon } from "./icons.js";
 import { say, show } from "./messages.js";
 
@@ -11,8 +12,10 @@ import { say, show } from "./messages.js";
 
 const reasons = { restore: "Before a backup was brought back", reset: "Before a reset", undo: "Before an undo" };
 
+defineSection("tk-undo", accountUndo);
+
 /** @param {HTMLElement} place */
-export function accountUndo(place) {
+function accountUndo(place) {
   const load = () => show(place, draw, "Looking in the cellar…");
   onChange("undo", load);
   void load();
