@@ -105,7 +105,8 @@ function step(list, event) {
   const buttons = [...list.querySelectorAll("li:not([hidden]) > button")];
   const at = buttons.indexOf(/** @type {Element} */ (document.activeElement));
   if (at < 0) return;
-  const row = buttons.findIndex((b) => b.getBoundingClientRect().top > buttons[0].getBoundingClientRect().top);
+  const top = (/** @type {number} */ i) => /** @type {HTMLElement} */ (buttons[i].parentElement).offsetTop;
+  const row = buttons.findIndex((_, i) => top(i) > top(0));
   const perRow = row > 0 ? row : buttons.length;
   /** @type {Record<string, number>} */
   const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: perRow, ArrowUp: -perRow, Home: -at, End: buttons.length - 1 - at };

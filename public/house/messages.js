@@ -13,6 +13,8 @@ export function say(text, action) {
   // A modal dialog covers everything outside it, so the notes move into it while it is open.
   const open = [...document.querySelectorAll("dialog[open]")].at(-1);
   (open ?? document.body).append(shelf);
+  // The same words again replace themselves: one event, one note.
+  for (const old of shelf.children) if (old.textContent === text) old.remove();
   const note = h(
     "div",
     { class: "note" },

@@ -19,7 +19,7 @@ const sections = [
   ["snapshots", "book", "Settings snapshots", "Earlier states of your settings, to look at and to go back to."],
   ["backup", "take", "Download a backup", "Everything of yours as one zip: plain files that you can open without this house."],
   ["restore", "bring", "Bring a backup back", "From this house, or a zip of a SillyTavern user folder. You see what would change before anything does."],
-  ["undo", "undo", "Undo points", "What a restore or a reset put aside, for as long as you keep it."],
+  ["undo", "undo", "Undo points", "What restores and resets put aside, so that you can change your mind."],
   ["sessions", "screen", "Sessions", "Where you are signed in. End what you do not know."],
   ["afresh", "ember", "Start afresh", "Both can be brought back by an undo point or a snapshot."],
 ];

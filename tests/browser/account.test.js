@@ -10,7 +10,7 @@ const phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKi
 
 test("a new display name", async (t) => {
   const tavern = await openHouse(t, { guests: [ada] });
-  const { page } = await visit(t, tavern);
+  const { page } = await visit(tavern);
   await enter(page, tavern, "ada", ada.password, "/account");
   const name = page.getByLabel("Display name");
   await name.fill("");
@@ -25,7 +25,7 @@ test("a new display name", async (t) => {
 
 test("a picture is cropped in the page, hung, and taken down", async (t) => {
   const tavern = await openHouse(t, { guests: [ada] });
-  const { page } = await visit(t, tavern, { width: 375 });
+  const { page } = await visit(tavern, { width: 375 });
   await enter(page, tavern, "ada", ada.password, "/account");
   // A wide picture, red on the left and blue on the right: what is kept tells what the crop did.
   const wide = await page.evaluate(async () => {
@@ -50,16 +50,12 @@ test("a picture is cropped in the page, hung, and taken down", async (t) => {
   await page.keyboard.press("+");
   assert.ok(Number(await size.inputValue()) > 1);
   for (let i = 0; i < 60; i += 1) await page.keyboard.press("ArrowLeft");
-  const sent = page.waitForRequest((request) => request.method() === "PUT" && request.url().endsWith("/me/avatar"));
   await dialog.getByRole("button", { name: "Use this picture" }).click();
-  const body = (await sent).postDataBuffer();
-  assert.ok(body);
-  assert.equal(body.subarray(1, 4).toString(), "PNG");
-  assert.deepEqual([body.readUInt32BE(16), body.readUInt32BE(20)], [512, 512]);
   await page.getByText("The picture is hung.").waitFor();
   const colour = await page.locator("#profile img").evaluate(async (element) => {
     const image = /** @type {HTMLImageElement} */ (element);
     await image.decode();
+    if (image.naturalWidth !== image.naturalHeight) throw new Error(`${image.naturalWidth} by ${image.naturalHeight}`);
     const context = new OffscreenCanvas(1, 1).getContext("2d");
     context?.drawImage(image, 0, 0, 1, 1);
     return [...(context?.getImageData(0, 0, 1, 1).data ?? [])];
@@ -73,7 +69,7 @@ test("a picture is cropped in the page, hung, and taken down", async (t) => {
 
 test("a file that is no picture is refused with words", async (t) => {
   const tavern = await openHouse(t, { guests: [ada] });
-  const { page } = await visit(t, tavern);
+  const { page } = await visit(tavern);
   await enter(page, tavern, "ada", ada.password, "/account");
   await page.locator("#profile input[type=file]").setInputFiles({ name: "<img src=x onerror=alert(1)>.png", mimeType: "image/png", buffer: Buffer.from("not a picture") });
   await page.locator("#profile").getByText("cannot be read as a picture").waitFor();
@@ -81,8 +77,8 @@ test("a file that is no picture is refused with words", async (t) => {
 
 test("a password is set, changed and removed; other sessions end", async (t) => {
   const tavern = await openHouse(t, { guests: [{ handle: "bob", name: "Bob" }] });
-  const { page } = await visit(t, tavern);
-  const other = await visit(t, tavern, { agent: phone });
+  const { page } = await visit(tavern);
+  const other = await visit(tavern, { agent: phone });
   await enter(page, tavern, "bob", "", "/account");
   await enter(other.page, tavern, "bob", "", "/account");
   const section = page.locator("#password");
@@ -111,9 +107,9 @@ test("a password is set, changed and removed; other sessions end", async (t) => 
 
 test("sessions: devices are named, one is ended, all others are ended", async (t) => {
   const tavern = await openHouse(t, { guests: [ada] });
-  const { page } = await visit(t, tavern);
-  const onPhone = await visit(t, tavern, { agent: phone, width: 375 });
-  const third = await visit(t, tavern, { agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0" });
+  const { page } = await visit(tavern);
+  const onPhone = await visit(tavern, { agent: phone, width: 375 });
+  const third = await visit(tavern, { agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0" });
   for (const window of [onPhone, third]) await enter(window.page, tavern, "ada", ada.password);
   await enter(page, tavern, "ada", ada.password, "/account");
   const section = page.locator("#sessions");

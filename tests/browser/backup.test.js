@@ -21,7 +21,7 @@ async function withData(t, width) {
   const mine = join(tavern.data, "ada");
   await mkdir(join(mine, "characters"), { recursive: true });
   await writeFile(join(mine, "characters", "Seraphina.png"), Buffer.alloc(300_000, 7));
-  const { page } = await visit(t, tavern, { width });
+  const { page } = await visit(tavern, { width });
   await enter(page, tavern, "ada", ada.password, "/account");
   return { tavern, program, mine, page };
 }

@@ -31,7 +31,8 @@ function binary() {
  */
 export async function openHouse(t, { config = "enableUserAccounts: true\n", guests = [], keeper = "" } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "tavernkeep-browser-"));
-  await writeFile(join(folder, "config.yaml"), config);
+  // A cheap hash: what is tested here is the pages, and most tests sign in several times.
+  await writeFile(join(folder, "config.yaml"), `${config}passwords:\n  bcryptCost: 4\n`);
   const data = join(folder, "data");
   const child = spawn(binary(), ["--config", join(folder, "config.yaml"), "--data-root", data, "--port", "0"], {
     cwd: folder,
@@ -42,12 +43,18 @@ export async function openHouse(t, { config = "enableUserAccounts: true\n", gues
   let complained = "";
   child.stderr.on("data", (chunk) => (complained += chunk));
   const ended = new Promise((done) => child.once("exit", done));
+  /** What went wrong in the windows of visitors. @type {string[]} */
+  const faults = [];
+  /** What has to be closed before the server goes: the windows of its visitors. @type {(() => Promise<void>)[]} */
+  const closing = [];
   t.after(async () => {
+    for (const close of closing) await close();
     child.kill("SIGTERM");
     const late = setTimeout(() => child.kill("SIGKILL"), 5_000);
     await ended;
     clearTimeout(late);
     await rm(folder, { recursive: true, force: true });
+    assert.deepEqual(faults, [], "what went wrong in a window");
   });
 
   /** The first group of `pattern`, once the server has said it on its console. @param {RegExp} pattern */
@@ -66,6 +73,8 @@ export async function openHouse(t, { config = "enableUserAccounts: true\n", gues
   return {
     url,
     data,
+    faults,
+    closing,
     /** The code for a new password, as the console says it. */
     recoveryCode: () => hear(/your password recovery code is: (\d+)/),
     /** The code to start afresh, as the console says it. */
@@ -176,11 +185,10 @@ export const closeBrowser = async () => (await browser)?.close();
 
 /**
  * A visitor with a window of their own. When the test ends, anything that went wrong in the window fails it.
- * @param {TestContext} t
  * @param {House} tavern
  * @param {{width?: number, dark?: boolean, agent?: string}} [window]
  */
-export async function visit(t, tavern, { width = 1280, dark = false, agent } = {}) {
+export async function visit(tavern, { width = 1280, dark = false, agent } = {}) {
   const context = await (await launch()).newContext({
     viewport: { width, height: width < 600 ? 740 : 860 },
     colorScheme: dark ? "dark" : "light",
@@ -190,8 +198,7 @@ export async function visit(t, tavern, { width = 1280, dark = false, agent } = {
     userAgent: agent,
   });
   const page = await context.newPage();
-  /** @type {string[]} */
-  const faults = [];
+  const { faults } = tavern;
   page.on("pageerror", (error) => faults.push(`uncaught: ${error.message}`));
   page.on("console", (message) => {
     // A refusal that a page explains to its reader (4xx) is logged by the browser too; that is no fault.
@@ -209,11 +216,8 @@ export async function visit(t, tavern, { width = 1280, dark = false, agent } = {
     document.addEventListener("securitypolicyviolation", (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
   });
   page.setDefaultTimeout(20_000);
-  t.after(async () => {
-    await context.close();
-    assert.deepEqual(faults, []);
-  });
-  return { page, context, faults };
+  tavern.closing.push(() => context.close());
+  return { page, context };
 }
 
 /** Opens a page of the house and waits until it is drawn. @param {Page} page @param {House} tavern @param {string} path */

@@ -23,7 +23,7 @@ for (const width of [375, 1280]) {
       await program.saveSettings({ power_user: { theme: "Dusk" } });
       await program.call("POST", "/api/v1/me/snapshots");
       await program.saveSettings({ power_user: { theme: "Dawn" } });
-      const { page } = await visit(t, tavern, { width, dark });
+      const { page } = await visit(tavern, { width, dark });
 
       /** @param {string} name @param {boolean} [whole] */
       const check = async (name, whole = false) => {
@@ -65,7 +65,7 @@ for (const width of [375, 1280]) {
 
 test("at 360 pixels nothing scrolls sideways", async (t) => {
   const tavern = await openHouse(t, { guests });
-  const { page } = await visit(t, tavern, { width: 360 });
+  const { page } = await visit(tavern, { width: 360 });
   await go(page, tavern, "/login");
   await checkWidth(page, "login");
   await enter(page, tavern, "ada", "by candlelight", "/");
@@ -78,7 +78,7 @@ test("at 360 pixels nothing scrolls sideways", async (t) => {
 
 test("day and lamplight are switched by hand, and the choice stays", async (t) => {
   const tavern = await openHouse(t, { guests });
-  const { page } = await visit(t, tavern, { dark: false });
+  const { page } = await visit(tavern, { dark: false });
   await go(page, tavern, "/login");
   const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   const day = await ground();

@@ -10,7 +10,7 @@ const ada = { handle: "ada", name: "Ada", password: "by candlelight" };
 for (const discreet of [false, true]) {
   test(`a code from the console, ${discreet ? "discreet" : "picker"}`, async (t) => {
     const tavern = await openHouse(t, { config: `enableUserAccounts: true\nenableDiscreetLogin: ${discreet}\n`, guests: [ada] });
-    const { page } = await visit(t, tavern);
+    const { page } = await visit(tavern);
     await go(page, tavern, "/login");
     if (!discreet) await page.getByRole("button", { name: /^Ada/ }).click();
     await page.getByRole("button", { name: "Forgot password?" }).click();
@@ -39,7 +39,7 @@ for (const discreet of [false, true]) {
 
 test("a stranger's handle is answered in discreet mode as anyone's", async (t) => {
   const tavern = await openHouse(t, { config: "enableUserAccounts: true\nenableDiscreetLogin: true\n", guests: [ada] });
-  const { page } = await visit(t, tavern);
+  const { page } = await visit(tavern);
   await go(page, tavern, "/login");
   await page.getByRole("button", { name: "Forgot password?" }).click();
   await page.getByLabel("Handle").fill("nobody");
@@ -49,7 +49,7 @@ test("a stranger's handle is answered in discreet mode as anyone's", async (t) =
 
 test("a password that is too long is refused before it is sent", async (t) => {
   const tavern = await openHouse(t, { guests: [ada] });
-  const { page } = await visit(t, tavern);
+  const { page } = await visit(tavern);
   await go(page, tavern, "/login");
   await page.getByRole("button", { name: /^Ada/ }).click();
   await page.getByRole("button", { name: "Forgot password?" }).click();

@@ -14,7 +14,7 @@ async function withSettings(t, width) {
   const tavern = await openHouse(t, { guests: [ada] });
   const program = caller(tavern.url);
   await program.signIn("ada", ada.password);
-  const { page } = await visit(t, tavern, { width });
+  const { page } = await visit(tavern, { width });
   return { tavern, program, page };
 }
 
@@ -103,7 +103,7 @@ test("damaged settings: what happened is said, and the last good snapshot helps"
 
 test("an empty shelf is said kindly", async (t) => {
   const tavern = await openHouse(t, { guests: [{ handle: "bob", name: "Bob" }] });
-  const { page } = await visit(t, tavern);
+  const { page } = await visit(tavern);
   await enter(page, tavern, "bob", "", "/account");
   const program = caller(tavern.url);
   await program.signIn("bob", "");

@@ -13,7 +13,7 @@ const bob = { handle: "bob", name: "Bob" };
 /** @param {import("node:test").TestContext} t @param {number} [width] */
 async function asKeeper(t, width) {
   const tavern = await openHouse(t, { guests: [ada, bob], keeper: "the keeper" });
-  const { page } = await visit(t, tavern, { width });
+  const { page } = await visit(tavern, { width });
   await enter(page, tavern, "default-user", "the keeper", "/users");
   await page.getByRole("row").filter({ hasText: "Bob" }).waitFor();
   return { tavern, page };
@@ -41,13 +41,13 @@ test("someone new is let in: the handle is seen before it is saved", async (t) =
   await dialog.getByRole("button", { name: "Make the account" }).click();
   await dialog.waitFor({ state: "detached" });
   await page.getByRole("row").filter({ hasText: "bob-the-2nd" }).waitFor();
-  const other = await visit(t, tavern);
+  const other = await visit(tavern);
   await enter(other.page, tavern, "bob-the-2nd", "a warm bed");
 });
 
 test("renamed, promoted, disabled and enabled, given a password", async (t) => {
   const { tavern, page } = await asKeeper(t);
-  const bobs = await visit(t, tavern);
+  const bobs = await visit(tavern);
   await enter(bobs.page, tavern, "bob", "");
   let dialog = await manage(page, "Bob");
   await shot(page, "users-sheet-desktop-light");
@@ -119,7 +119,7 @@ test("what the rules forbid is shut, with the reason", async (t) => {
 
 test("who may not see to others meets a kind closed door", async (t) => {
   const tavern = await openHouse(t, { guests: [ada] });
-  const { page } = await visit(t, tavern);
+  const { page } = await visit(tavern);
   await enter(page, tavern, "ada", ada.password, "/users");
   await page.getByRole("heading", { name: "This room is the innkeeper's" }).waitFor();
   await shot(page, "users-forbidden-desktop-light");
