@@ -135,11 +135,7 @@ async function reach(method, path, init) {
 
 /** @param {string} method @returns {ApiError} */
 function unreachable(method) {
-  return new ApiError(
-    0,
-    method === "GET" ? "network" : "network_write",
-    "The house does not answer.",
-  );
+  return new ApiError(0, method === "GET" ? "network" : "network_write", "The house does not answer.");
 }
 
 /** @param {Response} answer @returns {Promise<ApiError>} */

@@ -18,7 +18,12 @@ const SLOW_START = 5_000;
 export async function runBackup(path, secrets, place) {
   /** @type {Ticket} */
   const ticket = await post(path, { secrets });
-  const link = h("a", { href: ownPath(ticket.url), download: ticket.fileName, class: "button" }, icon("take"), "Begin the download");
+  const link = h(
+    "a",
+    { href: ownPath(ticket.url), download: ticket.fileName, class: "button" },
+    icon("take"),
+    "Begin the download",
+  );
   const bar = h("progress", { max: "1", value: 0, "aria-label": "Backup" });
   const figures = h("p", { class: "hint" }, "Beginning…");
   const words = h("p", { role: "status" }, "Packing ", h("strong", null, ticket.fileName));
@@ -60,11 +65,26 @@ async function follow(ticket, { link, bar, figures, words, place }) {
       return;
     }
     if (now.state === "failed") {
-      fill(place, h("div", { class: "alert", role: "alert" }, icon("warn"), h("div", null, h("strong", null, "The backup did not finish. "), now.message ?? "", " Your data are untouched; delete the half file and try again.")));
+      fill(
+        place,
+        h(
+          "div",
+          { class: "alert", role: "alert" },
+          icon("warn"),
+          h(
+            "div",
+            null,
+            h("strong", null, "The backup did not finish. "),
+            now.message ?? "",
+            " Your data are untouched; delete the half file and try again.",
+          ),
+        ),
+      );
       return;
     }
   }
 }
 
 /** The tick for secrets, with what it means. */
-export const secretsWarning = "Your keys for model providers then lie readable in the zip. Keep it where only you can reach it.";
+export const secretsWarning =
+  "Your keys for model providers then lie readable in the zip. Keep it where only you can reach it.";

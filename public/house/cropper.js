@@ -25,7 +25,14 @@ export async function cropPicture(file, opener, save) {
     "aria-label": "The picture in its frame. Arrow keys move it, plus and minus change its size.",
   });
   const view = new View(canvas, image);
-  const zoom = h("input", { type: "range", min: "1", max: String(MOST), step: "0.01", value: "1", "aria-label": "Size" });
+  const zoom = h("input", {
+    type: "range",
+    min: "1",
+    max: String(MOST),
+    step: "0.01",
+    value: "1",
+    "aria-label": "Size",
+  });
   zoom.addEventListener("input", () => view.zoomTo(Number(zoom.value)));
   view.onZoom = (value) => (zoom.value = String(value));
   askDialog({
@@ -33,7 +40,11 @@ export async function cropPicture(file, opener, save) {
     body: [
       h("div", { class: "crop-frame" }, canvas),
       h("label", { class: "crop-zoom" }, h("span", null, "Size"), zoom),
-      h("p", { class: "hint" }, "Drag the picture, or use the arrow keys; the wheel, two fingers or + and − change its size."),
+      h(
+        "p",
+        { class: "hint" },
+        "Drag the picture, or use the arrow keys; the wheel, two fingers or + and − change its size.",
+      ),
     ],
     submit: "Use this picture",
     run: async () => save(await view.png()),
@@ -145,7 +156,10 @@ class View {
   /** @returns {Promise<Blob>} */
   png() {
     return new Promise((resolve, reject) => {
-      this.canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Refusal("This browser could not make a PNG of it."))), "image/png");
+      this.canvas.toBlob(
+        (blob) => (blob ? resolve(blob) : reject(new Refusal("This browser could not make a PNG of it."))),
+        "image/png",
+      );
     });
   }
 }

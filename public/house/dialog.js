@@ -1,5 +1,5 @@
 // Dialogs on the browser's own <dialog>: Escape closes, focus goes back to where it was.
-import { h, uid } from "./dom.js";
+import { h, refocus, uid } from "./dom.js";
 import { form } from "./form.js";
 import { icon } from "./icons.js";
 import { rescueNotes } from "./messages.js";
@@ -14,6 +14,8 @@ import { rescueNotes } from "./messages.js";
  */
 export function openDialog(title, body, { wide = false, onClose } = {}) {
   const before = document.activeElement;
+  // What was pressed may be drawn anew meanwhile (a row that was renamed); then its place knows where to go on.
+  const home = before?.closest("tk-users > *, section > :last-child") ?? null;
   const id = uid("dialog");
   const dialog = h(
     "dialog",
@@ -22,7 +24,11 @@ export function openDialog(title, body, { wide = false, onClose } = {}) {
       "div",
       { class: "dialog-head" },
       h("h2", { id }, title),
-      h("button", { type: "button", class: "quiet round", "aria-label": "Close", onclick: () => dialog.close() }, icon("close")),
+      h(
+        "button",
+        { type: "button", class: "quiet round", "aria-label": "Close", onclick: () => dialog.close() },
+        icon("close"),
+      ),
     ),
     h("div", { class: "dialog-body" }, body),
   );
@@ -30,6 +36,7 @@ export function openDialog(title, body, { wide = false, onClose } = {}) {
     rescueNotes();
     dialog.remove();
     if (before instanceof HTMLElement && before.isConnected) before.focus();
+    else if (before && home instanceof HTMLElement && home.isConnected) refocus(before, home);
     onClose?.();
   });
   document.body.append(dialog);

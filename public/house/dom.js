@@ -79,6 +79,22 @@ export function define(name, draw) {
   );
 }
 
+/** What tells an element from its neighbours: its key if it has one, else what names it for its reader. @param {Element} element */
+const named = (element) =>
+  element.getAttribute("data-key") ?? element.getAttribute("aria-label") ?? element.textContent;
+
+/**
+ * Keeps the focus where the reader was when its element has been drawn anew: on the one of the same name in `place`,
+ * else on the first that can be pressed there, else on the place itself.
+ * @param {Element} old @param {HTMLElement} place
+ */
+export function refocus(old, place) {
+  const all = [...place.querySelectorAll("button:not([hidden]), a[href], input:not([hidden])")];
+  const next = all.find((element) => named(element) === named(old)) ?? all[0] ?? place;
+  if (next === place) place.tabIndex = -1;
+  /** @type {HTMLElement} */ (next).focus({ preventScroll: true });
+}
+
 let counter = 0;
 
 /** An id no other element has. @param {string} [prefix] */

@@ -27,7 +27,14 @@ export function field(label, props, hint) {
   const input = h("input", { type: "text", id, "aria-describedby": `${id}-error ${id}-hint`, ...props });
   const hintPlace = h("p", { class: "hint", id: `${id}-hint` }, hint);
   const errorPlace = h("p", { class: "field-error", id: `${id}-error` });
-  const root = h("div", { class: "field" }, h("label", { for: id }, label), h("div", { class: "input-row" }, input), errorPlace, hintPlace);
+  const root = h(
+    "div",
+    { class: "field" },
+    h("label", { for: id }, label),
+    h("div", { class: "input-row" }, input),
+    errorPlace,
+    hintPlace,
+  );
   /** @param {string} text */
   const fail = (text) => {
     errorPlace.textContent = text;
@@ -48,7 +55,11 @@ export function field(label, props, hint) {
 export function passwordField(label, autocomplete, hint) {
   const made = field(label, { type: "password", autocomplete, spellcheck: "false", autocapitalize: "none" }, hint);
   const { input } = made;
-  const eye = h("button", { type: "button", class: "quiet round", "aria-label": `Show: ${label}`, "aria-pressed": "false" }, icon("eye"));
+  const eye = h(
+    "button",
+    { type: "button", class: "quiet round", "aria-label": `Show: ${label}`, "aria-pressed": "false" },
+    icon("eye"),
+  );
   eye.addEventListener("click", () => {
     const shown = input.type === "text";
     input.type = shown ? "password" : "text";
@@ -59,7 +70,10 @@ export function passwordField(label, autocomplete, hint) {
   if (autocomplete === "new-password") {
     input.addEventListener("input", () => {
       const bytes = byteLength(input.value);
-      if (bytes > PASSWORD_BYTES) made.fail(`${bytes} of ${PASSWORD_BYTES} bytes: too long. Letters with accents and emoji count as more than one.`);
+      if (bytes > PASSWORD_BYTES)
+        made.fail(
+          `${bytes} of ${PASSWORD_BYTES} bytes: too long. Letters with accents and emoji count as more than one.`,
+        );
       else if (bytes > PASSWORD_BYTES - 12) made.hint(`${bytes} of ${PASSWORD_BYTES} bytes.`);
       else made.hint(hint);
     });
@@ -70,7 +84,10 @@ export function passwordField(label, autocomplete, hint) {
 /** @param {string} label @param {boolean} [checked] @param {import("./dom.js").Child} [hint] */
 export function tick(label, checked = false, hint) {
   const input = h("input", { type: "checkbox", checked });
-  return { root: h("label", { class: "tick" }, input, h("span", null, label, hint && h("span", { class: "hint" }, hint))), input };
+  return {
+    root: h("label", { class: "tick" }, input, h("span", null, label, hint && h("span", { class: "hint" }, hint))),
+    input,
+  };
 }
 
 /**
@@ -120,7 +137,8 @@ export function complain(place, reason) {
   const { title, text } = explain(reason);
   const words = h("div", null, title && h("strong", null, title), title && " ", text);
   const panel = h("div", { class: "alert" }, icon("warn"), words);
-  if (reason instanceof ApiError && reason.status === 401) panel.append(h("a", { class: "button", href: loginPath() }, "Sign in"));
+  if (reason instanceof ApiError && reason.status === 401)
+    panel.append(h("a", { class: "button", href: loginPath() }, "Sign in"));
   fill(place, panel);
   if (reason instanceof ApiError && reason.retryAfter) countDown(place, panel, words, reason.retryAfter);
 }
@@ -129,7 +147,13 @@ export function complain(place, reason) {
 function countDown(place, panel, words, seconds) {
   const until = Date.now() + seconds * 1000;
   const left = h("span", { class: "countdown", "aria-hidden": "true" });
-  fill(words, h("strong", null, "Too many tries."), " ", h("span", { class: "unseen" }, `Please wait ${wait(seconds)}, then try again.`), left);
+  fill(
+    words,
+    h("strong", null, "Too many tries."),
+    " ",
+    h("span", { class: "unseen" }, `Please wait ${wait(seconds)}, then try again.`),
+    left,
+  );
   const beat = () => {
     if (!place.contains(panel)) return clearInterval(timer);
     const rest = Math.ceil((until - Date.now()) / 1000);
@@ -155,5 +179,6 @@ export function refuse(at, text) {
 
 /** Refuses a new password that is too long. @param {Field} at */
 export function checkPassword(at) {
-  if (byteLength(at.input.value) > PASSWORD_BYTES) refuse(at, `At most ${PASSWORD_BYTES} bytes, please. Letters with accents and emoji count as more than one.`);
+  if (byteLength(at.input.value) > PASSWORD_BYTES)
+    refuse(at, `At most ${PASSWORD_BYTES} bytes, please. Letters with accents and emoji count as more than one.`);
 }

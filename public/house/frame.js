@@ -26,7 +26,12 @@ function beam(known) {
   const me = known?.me ?? null;
   /** @param {string} path @param {import("./icons.js").IconName} drawing @param {string} words */
   const way = (path, drawing, words) =>
-    h("a", { href: path, "aria-current": location.pathname === path ? "page" : undefined }, icon(drawing), h("span", null, words));
+    h(
+      "a",
+      { href: path, "aria-current": location.pathname === path ? "page" : undefined },
+      icon(drawing),
+      h("span", null, words),
+    );
   const header = h(
     "header",
     { class: "beam" },
@@ -55,7 +60,12 @@ function beam(known) {
 
 /** @returns {HTMLButtonElement} */
 function signOutButton() {
-  const button = h("button", { type: "button", class: "quiet", id: "sign-out" }, icon("leave"), h("span", null, "Sign out"));
+  const button = h(
+    "button",
+    { type: "button", class: "quiet", id: "sign-out" },
+    icon("leave"),
+    h("span", null, "Sign out"),
+  );
   button.addEventListener("click", () => {
     void busy(button, async () => {
       try {
@@ -90,7 +100,15 @@ export async function openPage(place, draw, { stranger = false } = {}) {
     await draw(place, known);
   } catch (error) {
     beam(null);
-    fill(place, h("div", { class: "sheet narrow" }, h("h1", null, "The door is stuck"), errorPanel(error, () => location.reload())));
+    fill(
+      place,
+      h(
+        "div",
+        { class: "sheet narrow" },
+        h("h1", null, "The door is stuck"),
+        errorPanel(error, () => location.reload()),
+      ),
+    );
   } finally {
     document.querySelector("main")?.removeAttribute("aria-busy");
   }

@@ -8,7 +8,13 @@ import { field, form, passwordField, refuse } from "./form.js";
  * @param {(handle: string) => void} forgot
  */
 export function discreetForm(handle, signIn, forgot) {
-  const who = field("Handle", { name: "username", autocomplete: "username", autocapitalize: "none", spellcheck: "false", value: handle });
+  const who = field("Handle", {
+    name: "username",
+    autocomplete: "username",
+    autocapitalize: "none",
+    spellcheck: "false",
+    value: handle,
+  });
   const password = passwordField("Password", "current-password", "Leave it empty if you have none.");
   const made = form({
     body: [who.root, password.root],
@@ -19,6 +25,16 @@ export function discreetForm(handle, signIn, forgot) {
       await signIn(name, password.input.value);
     },
   });
-  const help = h("button", { type: "button", class: "link", onclick: () => forgot(who.input.value.trim()) }, "Forgot password?");
-  return h("section", { class: "sheet narrow" }, h("h1", null, "Who is at the door?"), made.root, h("p", { class: "aside" }, help));
+  const help = h(
+    "button",
+    { type: "button", class: "link", onclick: () => forgot(who.input.value.trim()) },
+    "Forgot password?",
+  );
+  return h(
+    "section",
+    { class: "sheet narrow" },
+    h("h1", null, "Who is at the door?"),
+    made.root,
+    h("p", { class: "aside" }, help),
+  );
 }

@@ -22,7 +22,8 @@ export function picker(people, signIn, forgot) {
 
   const board = () => {
     fill(root, head, people.length > MANY && search.root, list, none);
-    if (people.length === 0) fill(none, "Nobody can sign in here yet. Whoever runs the house can let someone in with scripts/recover.sh.");
+    if (people.length === 0)
+      fill(none, "Nobody can sign in here yet. Whoever runs the house can let someone in with scripts/recover.sh.");
   };
   const search = field("Find your name", { type: "search", autocomplete: "off", class: "find" });
   search.input.addEventListener("input", () => {
@@ -56,8 +57,19 @@ export function picker(people, signIn, forgot) {
       board();
       from.focus();
     });
-    const help = h("button", { type: "button", class: "link", onclick: () => forgot(person.handle) }, "Forgot password?");
-    const user = h("input", { type: "text", name: "username", autocomplete: "username", value: person.handle, readonly: true, hidden: true });
+    const help = h(
+      "button",
+      { type: "button", class: "link", onclick: () => forgot(person.handle) },
+      "Forgot password?",
+    );
+    const user = h("input", {
+      type: "text",
+      name: "username",
+      autocomplete: "username",
+      value: person.handle,
+      readonly: true,
+      hidden: true,
+    });
     const made = form({
       body: [user, password.root],
       submit: "Come in",
@@ -78,7 +90,12 @@ export function picker(people, signIn, forgot) {
       h(
         "div",
         { class: "sheet narrow slide", role: "group", "aria-labelledby": title },
-        h("h1", { id: title, class: "with-portrait" }, portrait(person.avatar), h("span", null, `Hello, ${person.name}`)),
+        h(
+          "h1",
+          { id: title, class: "with-portrait" },
+          portrait(person.avatar),
+          h("span", null, `Hello, ${person.name}`),
+        ),
         made.root,
         h("p", { class: "aside" }, help),
       ),
@@ -96,7 +113,11 @@ function card(person) {
     portrait(person.avatar, "large"),
     h("span", { class: "name", dir: "auto" }, person.name),
     h("span", { class: "handle" }, person.handle),
-    h("span", { class: "lock" }, icon(person.locked ? "locked" : "open", person.locked ? "needs a password" : "no password")),
+    h(
+      "span",
+      { class: "lock" },
+      icon(person.locked ? "locked" : "open", person.locked ? "needs a password" : "no password"),
+    ),
   ];
 }
 
@@ -109,7 +130,14 @@ function step(list, event) {
   const row = buttons.findIndex((_, i) => top(i) > top(0));
   const perRow = row > 0 ? row : buttons.length;
   /** @type {Record<string, number>} */
-  const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: perRow, ArrowUp: -perRow, Home: -at, End: buttons.length - 1 - at };
+  const steps = {
+    ArrowRight: 1,
+    ArrowLeft: -1,
+    ArrowDown: perRow,
+    ArrowUp: -perRow,
+    Home: -at,
+    End: buttons.length - 1 - at,
+  };
   const by = steps[event.key];
   const next = by === undefined ? null : buttons[at + by];
   if (by !== undefined) event.preventDefault();

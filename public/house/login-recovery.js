@@ -16,7 +16,12 @@ export function recovery(known, handle, signIn, back) {
   const leave = () => h("button", { type: "button", class: "button", onclick: back }, "Back");
 
   const askFor = () => {
-    const who = field("Handle", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", value: handle });
+    const who = field("Handle", {
+      autocomplete: "username",
+      autocapitalize: "none",
+      spellcheck: "false",
+      value: handle,
+    });
     const made = form({
       body: [who.root],
       submit: "Ask for a code",
@@ -31,7 +36,11 @@ export function recovery(known, handle, signIn, back) {
     fill(
       root,
       h("h1", null, "Forgot your password?"),
-      h("p", null, `That happens. A code of ${known.recoveryCodeLength} digits will be written on the server's console: the window where the house runs. Ask whoever runs it to read it to you.`),
+      h(
+        "p",
+        null,
+        `That happens. A code of ${known.recoveryCodeLength} digits will be written on the server's console: the window where the house runs. Ask whoever runs it to read it to you.`,
+      ),
       made.root,
       forTheHost(handle),
     );
@@ -45,7 +54,11 @@ export function recovery(known, handle, signIn, back) {
       maxlength: String(known.recoveryCodeLength + 4),
       class: "code",
     });
-    const password = passwordField("New password", "new-password", "May be left empty; then anyone who can open this page can sign in as you.");
+    const password = passwordField(
+      "New password",
+      "new-password",
+      "May be left empty; then anyone who can open this page can sign in as you.",
+    );
     const user = h("input", { type: "text", autocomplete: "username", value: name, readonly: true, hidden: true });
     const made = form({
       body: [user, code.root, password.root],
@@ -53,7 +66,8 @@ export function recovery(known, handle, signIn, back) {
       beside: [leave()],
       run: async () => {
         const digits = code.input.value.replace(/\s/g, "");
-        if (digits.length !== known.recoveryCodeLength) refuse(code, `The code has ${known.recoveryCodeLength} digits.`);
+        if (digits.length !== known.recoveryCodeLength)
+          refuse(code, `The code has ${known.recoveryCodeLength} digits.`);
         checkPassword(password);
         await post("/api/v1/recovery/redeem", { handle: name, code: digits, newPassword: password.input.value });
         await signIn(name, password.input.value);
@@ -63,7 +77,11 @@ export function recovery(known, handle, signIn, back) {
     fill(
       root,
       h("h1", null, "Enter the code"),
-      h("p", { role: "status" }, `If ${name} lives here, a code now stands on the server's console. It is good for five minutes and for one use.`),
+      h(
+        "p",
+        { role: "status" },
+        `If ${name} lives here, a code now stands on the server's console. It is good for five minutes and for one use.`,
+      ),
       made.root,
       h("p", { class: "aside" }, again),
     );

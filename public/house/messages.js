@@ -1,6 +1,6 @@
 // What the house says: short notes at the foot of the page, and what an error means, what is safe and what to do.
 import { ApiError } from "./api.js";
-import { fill, h } from "./dom.js";
+import { fill, h, refocus } from "./dom.js";
 import { wait } from "./format.js";
 import { icon } from "./icons.js";
 
@@ -21,7 +21,11 @@ export function say(text, action) {
     icon("check"),
     h("span", null, text),
     action,
-    h("button", { type: "button", class: "quiet round", "aria-label": "Dismiss", onclick: () => note.remove() }, icon("close")),
+    h(
+      "button",
+      { type: "button", class: "quiet round", "aria-label": "Dismiss", onclick: () => note.remove() },
+      icon("close"),
+    ),
   );
   shelf.append(note);
   setTimeout(() => note.remove(), action ? 20_000 : 7_000);
@@ -39,7 +43,10 @@ export function rescueNotes() {
 export function explain(error) {
   if (!(error instanceof ApiError)) {
     console.error(error);
-    return { title: "Something in this page broke.", text: "Nothing you had saved is lost. Load the page again and retry." };
+    return {
+      title: "Something in this page broke.",
+      text: "Nothing you had saved is lost. Load the page again and retry.",
+    };
   }
   if (error.code === "network") {
     return {
@@ -53,14 +60,21 @@ export function explain(error) {
       text: "We cannot tell whether this arrived. What was saved before is safe. Check your connection, then look again before you repeat it.",
     };
   }
-  if (error.status === 401) return { title: "You are signed out.", text: "Nothing is lost. Sign in and you come back here." };
+  if (error.status === 401)
+    return { title: "You are signed out.", text: "Nothing is lost. Sign in and you come back here." };
   if (error.status === 429) {
-    const text = error.retryAfter ? `Please wait ${wait(error.retryAfter)}, then try again.` : "Please wait a little, then try again.";
+    const text = error.retryAfter
+      ? `Please wait ${wait(error.retryAfter)}, then try again.`
+      : "Please wait a little, then try again.";
     return { title: "Too many tries.", text };
   }
-  if (error.status === 503) return { title: "The house is busy.", text: `${error.message} Nothing was changed; try again in a moment.` };
+  if (error.status === 503)
+    return { title: "The house is busy.", text: `${error.message} Nothing was changed; try again in a moment.` };
   if (error.status >= 500) {
-    return { title: "The server could not do this.", text: `${error.message} What was saved before is safe. Whoever runs the house finds the reason in its log.` };
+    return {
+      title: "The server could not do this.",
+      text: `${error.message} What was saved before is safe. Whoever runs the house finds the reason in its log.`,
+    };
   }
   return { title: "", text: error.message };
 }
@@ -71,7 +85,12 @@ export function explain(error) {
  */
 export function errorPanel(error, retry) {
   const { title, text } = explain(error);
-  const panel = h("div", { class: "alert", role: "alert" }, icon("warn"), h("div", null, title && h("strong", null, title), title && " ", text));
+  const panel = h(
+    "div",
+    { class: "alert", role: "alert" },
+    icon("warn"),
+    h("div", null, title && h("strong", null, title), title && " ", text),
+  );
   if (error instanceof ApiError && error.status === 401) {
     panel.append(h("a", { class: "button", href: loginPath() }, "Sign in"));
   } else if (retry) {
@@ -95,9 +114,16 @@ export async function show(place, load, waiting = "One moment…") {
   place.setAttribute("aria-busy", "true");
   if (!place.hasChildNodes()) fill(place, h("p", { class: "waiting" }, waiting));
   try {
-    fill(place, await load());
+    const made = await load();
+    const at = document.activeElement;
+    const inside = at !== null && place.contains(at);
+    fill(place, made);
+    if (inside) refocus(at, place);
   } catch (error) {
-    fill(place, errorPanel(error, () => show(place, load, waiting)));
+    fill(
+      place,
+      errorPanel(error, () => show(place, load, waiting)),
+    );
   } finally {
     place.removeAttribute("aria-busy");
   }

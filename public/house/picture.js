@@ -15,8 +15,19 @@ import { say } from "./messages.js";
 export function pictureEditor(avatar, own, path, onChanged) {
   const image = portrait(avatar, "huge");
   const error = h("div", { role: "alert" });
-  const file = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp,image/gif", class: "unseen", tabindex: "-1", "aria-label": "Picture file" });
-  const choose = h("button", { type: "button", class: "button", onclick: () => file.click() }, icon("camera"), "Choose a picture");
+  const file = h("input", {
+    type: "file",
+    accept: "image/png,image/jpeg,image/webp,image/gif",
+    class: "unseen",
+    tabindex: "-1",
+    "aria-label": "Picture file",
+  });
+  const choose = h(
+    "button",
+    { type: "button", class: "button", onclick: () => file.click() },
+    icon("camera"),
+    "Choose a picture",
+  );
   const remove = h("button", { type: "button", class: "button", hidden: !own }, "Remove");
 
   /** @param {string} src @param {boolean} isOwn */

@@ -7,7 +7,9 @@ import { icon } from "./icons.js";
 
 /** @param {Plan} plan */
 export function planView(plan) {
-  const ticks = plan.parts.map((part) => h("input", { type: "checkbox", checked: part.add + part.replace + part.remove > 0, "aria-label": part.title }));
+  const ticks = plan.parts.map((part) =>
+    h("input", { type: "checkbox", checked: part.add + part.replace + part.remove > 0, "aria-label": part.title }),
+  );
   const chosenParts = () => plan.parts.filter((_, i) => ticks[i].checked);
   const root = h(
     "div",
@@ -18,17 +20,34 @@ export function planView(plan) {
         "p",
         { class: `state ${plan.verified ? "good" : "open"}` },
         icon(plan.verified ? "check" : "warn"),
-        plan.verified ? "Every file matches the archive's own list: nothing was damaged on the way." : "This archive carries no list to check its files against.",
+        plan.verified
+          ? "Every file matches the archive's own list: nothing was damaged on the way."
+          : "This archive carries no list to check its files against.",
       ),
     plan.parts.length === 0
       ? h("p", { class: "empty" }, "There is nothing in it that this house knows how to bring back.")
       : h(
           "table",
           { class: "cards", role: "table" },
-          h("thead", null, h("tr", { role: "row" }, ["Part", "In the backup", "Added", "Replaced", "Removed"].map((words) => h("th", { scope: "col", role: "columnheader" }, words)))),
-          h("tbody", null, plan.parts.map((part, i) => row(part, ticks[i]))),
+          h(
+            "thead",
+            null,
+            h(
+              "tr",
+              { role: "row" },
+              ["Part", "In the backup", "Added", "Replaced", "Removed"].map((words) =>
+                h("th", { scope: "col", role: "columnheader" }, words),
+              ),
+            ),
+          ),
+          h(
+            "tbody",
+            null,
+            plan.parts.map((part, i) => row(part, ticks[i])),
+          ),
         ),
-    plan.notIncluded.length > 0 && h("p", { class: "hint" }, `Not in this backup, and left as they are: ${plan.notIncluded.join(", ")}.`),
+    plan.notIncluded.length > 0 &&
+      h("p", { class: "hint" }, `Not in this backup, and left as they are: ${plan.notIncluded.join(", ")}.`),
   );
   return {
     root,
@@ -58,7 +77,18 @@ function row(part, ticked) {
       "td",
       { role: "cell", "data-label": label },
       n === 0 ? h("span", { class: "hint" }, "none") : h("span", { class: `mark ${kind}` }, n.toLocaleString()),
-      examples.length > 0 && h("details", null, h("summary", null, "which"), h("ul", { class: "examples" }, examples.map((name) => h("li", { dir: "auto" }, name)), n > examples.length && h("li", { class: "hint" }, `and ${n - examples.length} more`))),
+      examples.length > 0 &&
+        h(
+          "details",
+          null,
+          h("summary", null, "which"),
+          h(
+            "ul",
+            { class: "examples" },
+            examples.map((name) => h("li", { dir: "auto" }, name)),
+            n > examples.length && h("li", { class: "hint" }, `and ${n - examples.length} more`),
+          ),
+        ),
     );
   return h(
     "tr",

@@ -26,7 +26,8 @@ export function compareSnapshot(snapshot, restore) {
     async () => {
       /** @type {Diff} */
       const diff = await get(`/api/v1/me/snapshots/${encodeURIComponent(snapshot.name)}/diff`);
-      if (diff.changes.length === 0) return h("p", { class: "empty" }, "Nothing. This snapshot and your settings of now say the same.");
+      if (diff.changes.length === 0)
+        return h("p", { class: "empty" }, "Nothing. This snapshot and your settings of now say the same.");
       return [summary(diff), list(diff.changes), h("div", { class: "actions" }, back)];
     },
     "Laying the two side by side…",
@@ -64,11 +65,19 @@ function list(changes) {
 
 /** @param {Change} change */
 function item(change) {
-  const crumbs = change.path.flatMap((key, i) => [i > 0 && h("span", { class: "crumb-sep", "aria-hidden": "true" }, "›"), h("span", { class: "crumb" }, String(key))]);
+  const crumbs = change.path.flatMap((key, i) => [
+    i > 0 && h("span", { class: "crumb-sep", "aria-hidden": "true" }, "›"),
+    h("span", { class: "crumb" }, String(key)),
+  ]);
   return h(
     "li",
     { class: change.kind },
-    h("p", { class: "crumbs" }, change.path.length ? crumbs : h("span", { class: "crumb" }, "everything"), h("span", { class: `mark ${change.kind}` }, marks[change.kind])),
+    h(
+      "p",
+      { class: "crumbs" },
+      change.path.length ? crumbs : h("span", { class: "crumb" }, "everything"),
+      h("span", { class: `mark ${change.kind}` }, marks[change.kind]),
+    ),
     h(
       "div",
       { class: "then-now" },

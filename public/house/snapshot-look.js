@@ -13,8 +13,16 @@ const LINES = 500;
 /** @param {Snapshot} snapshot */
 export function lookAtSnapshot(snapshot) {
   const place = h("div", { class: "look" });
-  openDialog(`Settings of ${fullDate(snapshot.date)}`, [h("p", { class: "hint" }, `${snapshot.name} · ${size(snapshot.size)}`), place], { wide: true });
-  void show(place, async () => pages(pretty(await getText(`/api/v1/me/snapshots/${encodeURIComponent(snapshot.name)}`))), "Opening the book…");
+  openDialog(
+    `Settings of ${fullDate(snapshot.date)}`,
+    [h("p", { class: "hint" }, `${snapshot.name} · ${size(snapshot.size)}`), place],
+    { wide: true },
+  );
+  void show(
+    place,
+    async () => pages(pretty(await getText(`/api/v1/me/snapshots/${encodeURIComponent(snapshot.name)}`))),
+    "Opening the book…",
+  );
 }
 
 /** @param {string} text */

@@ -21,14 +21,40 @@ function accountAfresh(place, me) {
       h(
         "li",
         null,
-        h("div", { class: "row-words" }, h("strong", null, "Reset settings"), h("span", { class: "hint" }, "Back to the defaults. Characters, chats and files stay. A snapshot is made first.")),
-        h("button", { type: "button", class: "button danger-quiet", onclick: () => resetSettings(me) }, "Reset settings"),
+        h(
+          "div",
+          { class: "row-words" },
+          h("strong", null, "Reset settings"),
+          h(
+            "span",
+            { class: "hint" },
+            "Back to the defaults. Characters, chats and files stay. A snapshot is made first.",
+          ),
+        ),
+        h(
+          "button",
+          { type: "button", class: "button danger-quiet", onclick: () => resetSettings(me) },
+          "Reset settings",
+        ),
       ),
       h(
         "li",
         null,
-        h("div", { class: "row-words" }, h("strong", null, "Reset everything"), h("span", { class: "hint" }, "Your whole folder starts anew: characters, chats, settings, files. It is put aside as an undo point first.")),
-        h("button", { type: "button", class: "button danger-quiet", onclick: () => resetEverything(me) }, "Reset everything"),
+        h(
+          "div",
+          { class: "row-words" },
+          h("strong", null, "Reset everything"),
+          h(
+            "span",
+            { class: "hint" },
+            "Your whole folder starts anew: characters, chats, settings, files. It is put aside as an undo point first.",
+          ),
+        ),
+        h(
+          "button",
+          { type: "button", class: "button danger-quiet", onclick: () => resetEverything(me) },
+          "Reset everything",
+        ),
       ),
     ),
   );
@@ -39,7 +65,14 @@ function resetSettings(me) {
   const password = passwordField("Your password", "current-password");
   askDialog({
     title: "Reset your settings?",
-    body: [h("p", null, "Your settings become the defaults. The present ones are kept as a snapshot; your data are not touched."), me.hasPassword && password.root],
+    body: [
+      h(
+        "p",
+        null,
+        "Your settings become the defaults. The present ones are kept as a snapshot; your data are not touched.",
+      ),
+      me.hasPassword && password.root,
+    ],
     submit: "Reset settings",
     danger: true,
     run: async () => {
@@ -57,8 +90,16 @@ function resetEverything(me) {
   const cancel = () => h("button", { type: "button", class: "button", onclick: close }, "Cancel");
   const first = form({
     body: [
-      h("p", null, "Everything in your folder is put aside, and you start with an empty room: no characters, no chats, default settings. Your account, name and password stay."),
-      h("p", null, "To be sure that it is you, a code is written on the server's console. Ask whoever runs the house to read it to you."),
+      h(
+        "p",
+        null,
+        "Everything in your folder is put aside, and you start with an empty room: no characters, no chats, default settings. Your account, name and password stay.",
+      ),
+      h(
+        "p",
+        null,
+        "To be sure that it is you, a code is written on the server's console. Ask whoever runs the house to read it to you.",
+      ),
     ],
     submit: "Write the code",
     beside: [cancel()],
@@ -70,11 +111,25 @@ function resetEverything(me) {
   });
   /** @param {number} digits */
   const second = (digits) => {
-    const code = field("Code from the console", { inputmode: "numeric", autocomplete: "one-time-code", maxlength: String(digits + 4), class: "code" });
+    const code = field("Code from the console", {
+      inputmode: "numeric",
+      autocomplete: "one-time-code",
+      maxlength: String(digits + 4),
+      class: "code",
+    });
     const password = passwordField("Your password", "current-password");
-    const typed = field(`Type ${me.handle} to confirm`, { autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
+    const typed = field(`Type ${me.handle} to confirm`, {
+      autocomplete: "off",
+      autocapitalize: "none",
+      spellcheck: "false",
+    });
     const made = form({
-      body: [h("p", { role: "status" }, `The code of ${digits} digits now stands on the server's console.`), code.root, me.hasPassword && password.root, typed.root],
+      body: [
+        h("p", { role: "status" }, `The code of ${digits} digits now stands on the server's console.`),
+        code.root,
+        me.hasPassword && password.root,
+        typed.root,
+      ],
       submit: "Reset everything",
       danger: true,
       beside: [cancel()],

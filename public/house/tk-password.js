@@ -15,9 +15,17 @@ defineSection("tk-password", accountPassword);
 /** @param {HTMLElement} place @param {Me} me */
 function accountPassword(place, me) {
   const old = passwordField("Password now", "current-password");
-  const fresh = passwordField("New password", "new-password", `Long beats clever: a few words you remember. At most ${PASSWORD_BYTES} bytes.`);
+  const fresh = passwordField(
+    "New password",
+    "new-password",
+    `Long beats clever: a few words you remember. At most ${PASSWORD_BYTES} bytes.`,
+  );
   const user = h("input", { type: "text", autocomplete: "username", value: me.handle, readonly: true, hidden: true });
-  const remove = h("button", { type: "button", class: "button", onclick: () => removePassword(place, me) }, "Remove password");
+  const remove = h(
+    "button",
+    { type: "button", class: "button", onclick: () => removePassword(place, me) },
+    "Remove password",
+  );
   const made = form({
     body: [user, me.hasPassword && old.root, fresh.root],
     submit: me.hasPassword ? "Change password" : "Set password",
@@ -25,7 +33,10 @@ function accountPassword(place, me) {
     run: async () => {
       if (!fresh.input.value) refuse(fresh, "Type the new password first.");
       checkPassword(fresh);
-      await put("/api/v1/me/password", { oldPassword: me.hasPassword ? old.input.value : "", newPassword: fresh.input.value });
+      await put("/api/v1/me/password", {
+        oldPassword: me.hasPassword ? old.input.value : "",
+        newPassword: fresh.input.value,
+      });
       done(place, me, true, "Your password is set. All your other sessions were ended.");
     },
   });
@@ -35,7 +46,9 @@ function accountPassword(place, me) {
       "p",
       { class: `state ${me.hasPassword ? "good" : "open"}` },
       icon(me.hasPassword ? "locked" : "open"),
-      me.hasPassword ? "Your door is locked with a password." : "Your door is open: anyone who reaches this house can come in as you.",
+      me.hasPassword
+        ? "Your door is locked with a password."
+        : "Your door is open: anyone who reaches this house can come in as you.",
     ),
     made.root,
   );
@@ -60,7 +73,8 @@ function removePassword(place, me) {
 function done(place, me, has, words) {
   me.hasPassword = has;
   accountPassword(place, me);
-  place.querySelector("input:not([hidden])")?.closest("section")?.scrollIntoView({ block: "nearest" });
+  place.tabIndex = -1;
+  place.focus({ preventScroll: true });
   say(words);
   changed("me", "sessions");
 }

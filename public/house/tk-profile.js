@@ -37,7 +37,16 @@ function accountProfile(place, me) {
         "div",
         null,
         made.root,
-        h("dl", { class: "facts" }, h("dt", null, "Handle"), h("dd", null, h("code", null, me.handle)), h("dt", null, "Role"), h("dd", null, roleName(me.role)), h("dt", null, "Here since"), h("dd", null, fullDate(me.created))),
+        h(
+          "dl",
+          { class: "facts" },
+          h("dt", null, "Handle"),
+          h("dd", null, h("code", null, me.handle)),
+          h("dt", null, "Role"),
+          h("dd", null, roleName(me.role)),
+          h("dt", null, "Here since"),
+          h("dd", null, fullDate(me.created)),
+        ),
       ),
     ),
   );

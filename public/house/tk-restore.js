@@ -16,8 +16,19 @@ defineSection("tk-restore", accountRestore);
 
 /** @param {HTMLElement} place */
 function accountRestore(place) {
-  const file = h("input", { type: "file", accept: ".zip,application/zip", class: "unseen", tabindex: "-1", "aria-label": "Backup file" });
-  const choose = h("button", { type: "button", class: "button", onclick: () => file.click() }, icon("bring"), "Choose a zip");
+  const file = h("input", {
+    type: "file",
+    accept: ".zip,application/zip",
+    class: "unseen",
+    tabindex: "-1",
+    "aria-label": "Backup file",
+  });
+  const choose = h(
+    "button",
+    { type: "button", class: "button", onclick: () => file.click() },
+    icon("bring"),
+    "Choose a zip",
+  );
   const drop = h("div", { class: "drop" }, h("p", null, "Drop a backup here, or"), choose, file);
   const below = h("div", { role: "alert" });
 
@@ -92,7 +103,10 @@ function showPlan(place, id, plan, start) {
     if (parts.length === 0) return complain(error, new Refusal("Choose at least one part."));
     askDialog({
       title: "Bring these parts back?",
-      body: [h("p", null, view.sentence()), h("p", null, "What is here now is put aside as an undo point first. Either all of it happens or nothing.")],
+      body: [
+        h("p", null, view.sentence()),
+        h("p", null, "What is here now is put aside as an undo point first. Either all of it happens or nothing."),
+      ],
       submit: "Bring them back",
       danger: view.removes(),
       run: async () => {
@@ -118,7 +132,17 @@ function showDone(place, undo, start) {
       start();
     }).catch((reason) => complain(error, reason));
   });
-  const words = h("p", { class: "state good", tabindex: "-1", role: "status" }, icon("check"), "Your backup is back. If it is not what you wanted, undo it here, now or later under “Undo points”.");
-  fill(place, words, h("div", { class: "actions" }, back, h("button", { type: "button", class: "button", onclick: start }, "Good")), error);
+  const words = h(
+    "p",
+    { class: "state good", tabindex: "-1", role: "status" },
+    icon("check"),
+    "Your backup is back. If it is not what you wanted, undo it here, now or later under “Undo points”.",
+  );
+  fill(
+    place,
+    words,
+    h("div", { class: "actions" }, back, h("button", { type: "button", class: "button", onclick: start }, "Good")),
+    error,
+  );
   queueMicrotask(() => words.focus());
 }

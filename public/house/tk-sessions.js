@@ -34,9 +34,14 @@ async function draw(again) {
       await again();
     }).catch((reason) => complain(error, reason));
   });
-  if (sessions.length === 0) return h("p", { class: "empty" }, "This house has no accounts, so there are no sessions to show.");
+  if (sessions.length === 0)
+    return h("p", { class: "empty" }, "This house has no accounts, so there are no sessions to show.");
   return [
-    h("ul", { class: "rows" }, sessions.map((session) => row(session, error, again))),
+    h(
+      "ul",
+      { class: "rows" },
+      sessions.map((session) => row(session, error, again)),
+    ),
     error,
     others > 0 ? h("div", { class: "actions" }, endAll) : h("p", { class: "hint" }, "Nobody else is signed in as you."),
   ];
@@ -62,7 +67,16 @@ function row(session, error, again) {
       "div",
       { class: "row-words" },
       h("strong", { title: session.device }, what.name),
-      h("span", { class: "hint" }, `${session.address} · `, h("time", { title: fullDate(session.lastUsed) }, session.current ? "in use now" : `last used ${ago(session.lastUsed)}`)),
+      h(
+        "span",
+        { class: "hint" },
+        `${session.address} · `,
+        h(
+          "time",
+          { title: fullDate(session.lastUsed) },
+          session.current ? "in use now" : `last used ${ago(session.lastUsed)}`,
+        ),
+      ),
     ),
     session.current ? h("span", { class: "badge" }, "this one") : end,
   );

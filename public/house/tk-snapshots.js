@@ -60,9 +60,16 @@ async function drawState() {
       h("strong", null, "Your settings file is damaged. "),
       "It could not be read as JSON, perhaps after the power went or the disk was full. Nothing was thrown away: the damaged file was put aside.",
       kept,
-      lastGood ? " The last good snapshot can take its place." : " There is no good snapshot to offer; starting afresh gives you the defaults.",
+      lastGood
+        ? " The last good snapshot can take its place."
+        : " There is no good snapshot to offer; starting afresh gives you the defaults.",
     ),
-    lastGood && h("button", { type: "button", class: "button primary", onclick: () => restore(lastGood, "the last good snapshot") }, "Use the last good snapshot"),
+    lastGood &&
+      h(
+        "button",
+        { type: "button", class: "button primary", onclick: () => restore(lastGood, "the last good snapshot") },
+        "Use the last good snapshot",
+      ),
   );
 }
 
@@ -70,7 +77,11 @@ async function drawList() {
   /** @type {Snapshot[]} */
   const snapshots = await get("/api/v1/me/snapshots");
   if (snapshots.length === 0) {
-    return h("p", { class: "empty" }, "The shelf is empty. A snapshot is made by itself now and then, before each restore and reset, or when you ask for one.");
+    return h(
+      "p",
+      { class: "empty" },
+      "The shelf is empty. A snapshot is made by itself now and then, before each restore and reset, or when you ask for one.",
+    );
   }
   return h("ul", { class: "rows" }, snapshots.map(row));
 }
@@ -79,7 +90,8 @@ async function drawList() {
 function row(snapshot) {
   const when = fullDate(snapshot.date);
   /** @param {string} words @param {string} doing @param {() => void} onclick */
-  const button = (words, doing, onclick) => h("button", { type: "button", class: "button small", "aria-label": `${doing} ${when}`, onclick }, words);
+  const button = (words, doing, onclick) =>
+    h("button", { type: "button", class: "button small", "aria-label": `${doing} ${when}`, onclick }, words);
   return h(
     "li",
     { class: "snapshot" },
@@ -95,7 +107,10 @@ function row(snapshot) {
       "div",
       { class: "row-actions" },
       button("Look", "Look at the snapshot of", () => lookAtSnapshot(snapshot)),
-      !snapshot.sameAsNow && button("Compare", "Compare with now the snapshot of", () => compareSnapshot(snapshot, () => restore(snapshot.name, when))),
+      !snapshot.sameAsNow &&
+        button("Compare", "Compare with now the snapshot of", () =>
+          compareSnapshot(snapshot, () => restore(snapshot.name, when)),
+        ),
       !snapshot.sameAsNow && button("Restore", "Restore the snapshot of", () => restore(snapshot.name, when)),
       button("Delete", "Delete the snapshot of", () => remove(snapshot.name, when)),
     ),
@@ -109,7 +124,13 @@ const path = (name) => `/api/v1/me/snapshots/${encodeURIComponent(name)}`;
 function restore(name, what) {
   askDialog({
     title: "Go back to these settings?",
-    body: [h("p", null, `Your settings become those of ${what}. The present ones are kept as a snapshot first, so you can come back.`)],
+    body: [
+      h(
+        "p",
+        null,
+        `Your settings become those of ${what}. The present ones are kept as a snapshot first, so you can come back.`,
+      ),
+    ],
     submit: "Restore",
     run: async () => {
       await post(`${path(name)}/restore`);

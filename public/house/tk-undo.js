@@ -24,7 +24,8 @@ function accountUndo(place) {
 async function draw() {
   /** @type {UndoPoint[]} */
   const points = await get("/api/v1/me/undo");
-  if (points.length === 0) return h("p", { class: "empty" }, "None yet. One appears here whenever a restore or a reset puts something aside.");
+  if (points.length === 0)
+    return h("p", { class: "empty" }, "None yet. One appears here whenever a restore or a reset puts something aside.");
   return h("ul", { class: "rows" }, points.map(row));
 }
 
@@ -45,8 +46,26 @@ function row(point) {
     h(
       "div",
       { class: "row-actions" },
-      h("button", { type: "button", class: "button small", "aria-label": `Bring back what was put aside on ${when}`, onclick: () => bringBack(point) }, "Bring back"),
-      h("button", { type: "button", class: "button small", "aria-label": `Delete the undo point of ${when}`, onclick: () => remove(point) }, "Delete"),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "button small",
+          "aria-label": `Bring back what was put aside on ${when}`,
+          onclick: () => bringBack(point),
+        },
+        "Bring back",
+      ),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "button small",
+          "aria-label": `Delete the undo point of ${when}`,
+          onclick: () => remove(point),
+        },
+        "Delete",
+      ),
     ),
   );
 }
@@ -55,7 +74,13 @@ function row(point) {
 function bringBack(point) {
   askDialog({
     title: "Bring this back?",
-    body: [h("p", null, `What was here on ${fullDate(point.date)} comes back. How things stand now is kept as a new undo point.`)],
+    body: [
+      h(
+        "p",
+        null,
+        `What was here on ${fullDate(point.date)} comes back. How things stand now is kept as a new undo point.`,
+      ),
+    ],
     submit: "Bring back",
     run: async () => {
       await post(`/api/v1/me/undo/${encodeURIComponent(point.id)}`);
@@ -69,7 +94,13 @@ function bringBack(point) {
 function remove(point) {
   askDialog({
     title: "Delete this undo point?",
-    body: [h("p", null, `It frees ${size(point.bytes)}, and what it holds cannot be brought back afterwards. What you have now stays.`)],
+    body: [
+      h(
+        "p",
+        null,
+        `It frees ${size(point.bytes)}, and what it holds cannot be brought back afterwards. What you have now stays.`,
+      ),
+    ],
     submit: "Delete",
     danger: true,
     run: async () => {

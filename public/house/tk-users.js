@@ -10,25 +10,37 @@ import { openUser } from "./user-sheet.js";
 
 /** @import {User} from "./types.js" */
 
-define("tk-users", (element) => openPage(element, (place, known) => {
-  if (!maySeeUsers(meOf(known))) {
-    fill(place, notForYou());
-    return;
-  }
-  const list = h("div", null);
-  const load = () => show(list, () => draw(load), "Calling everyone in…");
-  fill(
-    place,
-    h(
-      "div",
-      { class: "page-head" },
-      h("div", null, h("h1", null, "The people"), h("p", { class: "section-words" }, "Everyone who has a room in this house.")),
-      h("button", { type: "button", class: "button primary", onclick: () => newUser(load) }, icon("plus"), "Let someone in"),
-    ),
-    list,
-  );
-  return load();
-}));
+define("tk-users", (element) =>
+  openPage(element, (place, known) => {
+    if (!maySeeUsers(meOf(known))) {
+      fill(place, notForYou());
+      return;
+    }
+    const list = h("div", null);
+    const load = () => show(list, () => draw(load), "Calling everyone in…");
+    fill(
+      place,
+      h(
+        "div",
+        { class: "page-head" },
+        h(
+          "div",
+          null,
+          h("h1", null, "The people"),
+          h("p", { class: "section-words" }, "Everyone who has a room in this house."),
+        ),
+        h(
+          "button",
+          { type: "button", class: "button primary", onclick: () => newUser(load) },
+          icon("plus"),
+          "Let someone in",
+        ),
+      ),
+      list,
+    );
+    return load();
+  }),
+);
 
 function notForYou() {
   return h(
@@ -36,7 +48,11 @@ function notForYou() {
     { class: "sheet narrow centred" },
     icon("key"),
     h("h1", null, "This room is the innkeeper's"),
-    h("p", null, "Here accounts are made and changed, and yours may not do that. Nothing is wrong. If you need it, ask whoever runs the house."),
+    h(
+      "p",
+      null,
+      "Here accounts are made and changed, and yours may not do that. Nothing is wrong. If you need it, ask whoever runs the house.",
+    ),
     h("p", null, h("a", { class: "button", href: "/" }, "Back to the hearth")),
   );
 }
@@ -51,8 +67,22 @@ async function draw(again) {
       "table",
       { class: "cards users", role: "table" },
       h("caption", { class: "unseen" }, "People of this house"),
-      h("thead", null, h("tr", { role: "row" }, ["Name", "Role", "State", "Data", "Last seen", "Manage"].map((words) => h("th", { scope: "col", role: "columnheader" }, words)))),
-      h("tbody", null, users.map((user) => row(user, again))),
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          { role: "row" },
+          ["Name", "Role", "State", "Data", "Last seen", "Manage"].map((words) =>
+            h("th", { scope: "col", role: "columnheader" }, words),
+          ),
+        ),
+      ),
+      h(
+        "tbody",
+        null,
+        users.map((user) => row(user, again)),
+      ),
     ),
     h("p", { class: "hint" }, `${count(users.length, "account")}, ${able} enabled.`),
   ];
@@ -76,17 +106,57 @@ function row(user, again) {
     h(
       "th",
       { scope: "row", role: "rowheader" },
-      h("div", { class: "who" }, portrait(user.avatar), h("div", null, h("strong", { dir: "auto" }, user.name), user.isMe && h("span", { class: "badge" }, "you"), h("span", { class: "handle" }, user.handle))),
+      h(
+        "div",
+        { class: "who" },
+        portrait(user.avatar),
+        h(
+          "div",
+          null,
+          h("strong", { dir: "auto" }, user.name),
+          user.isMe && h("span", { class: "badge" }, "you"),
+          h("span", { class: "handle" }, user.handle),
+        ),
+      ),
     ),
-    h("td", { role: "cell", "data-label": "Role" }, h("span", { class: `role role-${user.role}` }, roleName(user.role))),
+    h(
+      "td",
+      { role: "cell", "data-label": "Role" },
+      h("span", { class: `role role-${user.role}` }, roleName(user.role)),
+    ),
     h(
       "td",
       { role: "cell", "data-label": "State" },
-      h("span", { class: "state-cell" }, icon(user.hasPassword ? "locked" : "open", user.hasPassword ? "has a password" : "no password"), user.enabled ? "Enabled" : "Disabled"),
+      h(
+        "span",
+        { class: "state-cell" },
+        icon(user.hasPassword ? "locked" : "open", user.hasPassword ? "has a password" : "no password"),
+        user.enabled ? "Enabled" : "Disabled",
+      ),
     ),
     place,
-    h("td", { role: "cell", "data-label": "Last seen" }, user.lastSeen ? h("time", { title: fullDate(user.lastSeen) }, ago(user.lastSeen)) : h("span", { class: "hint" }, "never")),
-    h("td", { role: "cell", class: "last" }, h("button", { type: "button", class: "button small", "aria-label": `Manage ${user.name}`, onclick: () => openUser(user, again) }, "Manage")),
+    h(
+      "td",
+      { role: "cell", "data-label": "Last seen" },
+      user.lastSeen
+        ? h("time", { title: fullDate(user.lastSeen) }, ago(user.lastSeen))
+        : h("span", { class: "hint" }, "never"),
+    ),
+    h(
+      "td",
+      { role: "cell", class: "last" },
+      h(
+        "button",
+        {
+          type: "button",
+          class: "button small",
+          "data-key": user.handle,
+          "aria-label": `Manage ${user.name}`,
+          onclick: () => openUser(user, again),
+        },
+        "Manage",
+      ),
+    ),
   );
 }
 

@@ -11,7 +11,11 @@ import { say } from "./messages.js";
 export function deleteUser(user, again) {
   const keep = h("input", { type: "radio", name: "data", value: "keep", checked: true });
   const remove = h("input", { type: "radio", name: "data", value: "remove" });
-  const typed = field(`Type ${user.handle} to confirm`, { autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
+  const typed = field(`Type ${user.handle} to confirm`, {
+    autocomplete: "off",
+    autocapitalize: "none",
+    spellcheck: "false",
+  });
   askDialog({
     title: `Delete ${user.name}?`,
     body: [
@@ -20,8 +24,28 @@ export function deleteUser(user, again) {
         "fieldset",
         null,
         h("legend", null, "And their data?"),
-        h("label", { class: "tick" }, keep, h("span", null, "Keep the folder", h("span", { class: "hint" }, "A new account with the same handle would find everything there."))),
-        h("label", { class: "tick" }, remove, h("span", null, "Move it to the trash", h("span", { class: "hint" }, "It is kept there for 30 days, then gone."))),
+        h(
+          "label",
+          { class: "tick" },
+          keep,
+          h(
+            "span",
+            null,
+            "Keep the folder",
+            h("span", { class: "hint" }, "A new account with the same handle would find everything there."),
+          ),
+        ),
+        h(
+          "label",
+          { class: "tick" },
+          remove,
+          h(
+            "span",
+            null,
+            "Move it to the trash",
+            h("span", { class: "hint" }, "It is kept there for 30 days, then gone."),
+          ),
+        ),
       ),
       typed.root,
     ],
@@ -30,7 +54,11 @@ export function deleteUser(user, again) {
     run: async () => {
       if (typed.input.value.trim() !== user.handle) refuse(typed, `Type ${user.handle} exactly.`);
       await del(`/api/v1/users/${encodeURIComponent(user.handle)}?data=${remove.checked ? "remove" : "keep"}`);
-      say(remove.checked ? `${user.name} has left; the data are in the trash for 30 days.` : `${user.name} has left; the data are kept.`);
+      say(
+        remove.checked
+          ? `${user.name} has left; the data are in the trash for 30 days.`
+          : `${user.name} has left; the data are kept.`,
+      );
       await again();
     },
   });

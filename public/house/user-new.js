@@ -10,7 +10,11 @@ import { say } from "./messages.js";
 /** @param {() => Promise<void>} again */
 export function newUser(again) {
   const name = field("Name", { maxlength: "64", autocomplete: "off", required: true });
-  const handle = field("Handle", { autocomplete: "off", autocapitalize: "none", spellcheck: "false" }, "Grows from the name. It names the folder and cannot be changed later.");
+  const handle = field(
+    "Handle",
+    { autocomplete: "off", autocapitalize: "none", spellcheck: "false" },
+    "Grows from the name. It names the folder and cannot be changed later.",
+  );
   const password = passwordField("Password", "new-password", "May be left empty and set by themselves later.");
   let own = false;
   const check = follow(handle);
@@ -23,7 +27,12 @@ export function newUser(again) {
   });
   askDialog({
     title: "Let someone in",
-    body: [h("p", null, "They start as an ordinary user; you can give them another role afterwards."), name.root, handle.root, password.root],
+    body: [
+      h("p", null, "They start as an ordinary user; you can give them another role afterwards."),
+      name.root,
+      handle.root,
+      password.root,
+    ],
     submit: "Make the account",
     run: async () => {
       const wanted = name.input.value.trim();
@@ -71,7 +80,10 @@ function follow(handle) {
         handle.fail(slug.taken ? `${slug.handle} lives here already.` : "");
         if (slug.taken) return;
         if (!slug.handle) handle.hint("Nothing of this fits in a handle: a to z, 0 to 9 and dashes do.");
-        else if (slug.hasData) handle.hint(`A folder named ${slug.handle} is already there, from someone who lived here before. The new account takes it over with all it holds.`);
+        else if (slug.hasData)
+          handle.hint(
+            `A folder named ${slug.handle} is already there, from someone who lived here before. The new account takes it over with all it holds.`,
+          );
         else if (!write && slug.handle !== text) handle.hint(`It will be saved as ${slug.handle}.`);
         else handle.hint(`${slug.handle} is free. It names the folder and cannot be changed later.`);
       } catch {

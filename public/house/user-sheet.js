@@ -77,9 +77,20 @@ function fixed(user) {
 function roleForm(user, save) {
   const id = uid("role");
   const why = fixed(user);
-  const select = h("select", { id, disabled: why !== "", "aria-describedby": `${id}-why` }, roles.map(([role, words]) => h("option", { value: role }, words)));
+  const select = h(
+    "select",
+    { id, disabled: why !== "", "aria-describedby": `${id}-why` },
+    roles.map(([role, words]) => h("option", { value: role }, words)),
+  );
   select.value = user.role;
-  if (why) return h("div", null, h("label", { for: id, class: "unseen" }, "Role"), select, h("p", { class: "hint", id: `${id}-why` }, why));
+  if (why)
+    return h(
+      "div",
+      null,
+      h("label", { for: id, class: "unseen" }, "Role"),
+      select,
+      h("p", { class: "hint", id: `${id}-why` }, why),
+    );
   return form({
     body: [h("label", { for: id, class: "unseen" }, "Role"), select, h("p", { class: "hint", id: `${id}-why` }, "")],
     submit: "Change role",
@@ -89,9 +100,16 @@ function roleForm(user, save) {
 
 /** @param {User} user @param {string} path */
 function passwordForm(user, path) {
-  const password = passwordField("New password", "new-password", "Empty means none: anyone could then sign in as them. Their sessions end.");
+  const password = passwordField(
+    "New password",
+    "new-password",
+    "Empty means none: anyone could then sign in as them. Their sessions end.",
+  );
   return form({
-    body: [h("input", { type: "text", autocomplete: "username", value: user.handle, readonly: true, hidden: true }), password.root],
+    body: [
+      h("input", { type: "text", autocomplete: "username", value: user.handle, readonly: true, hidden: true }),
+      password.root,
+    ],
     submit: user.hasPassword ? "Set a new password" : "Set password",
     run: async () => {
       checkPassword(password);
@@ -112,12 +130,21 @@ function stateForm(user, save) {
   const button = h("button", { type: "button", class: "button", disabled: why !== "", "aria-describedby": id });
   const draw = () => {
     fill(button, user.enabled ? "Disable" : "Enable");
-    fill(words, why || (user.enabled ? "May sign in. Disabling ends their sessions at once and keeps all their data." : "May not sign in. Their data are kept."));
+    fill(
+      words,
+      why ||
+        (user.enabled
+          ? "May sign in. Disabling ends their sessions at once and keeps all their data."
+          : "May not sign in. Their data are kept."),
+    );
   };
   button.addEventListener("click", () => {
     fill(error);
     void busy(button, async () => {
-      await save({ enabled: !user.enabled }, user.enabled ? `${user.name} may not sign in any more.` : `${user.name} may sign in again.`);
+      await save(
+        { enabled: !user.enabled },
+        user.enabled ? `${user.name} may not sign in any more.` : `${user.name} may sign in again.`,
+      );
       draw();
     }).catch((reason) => complain(error, reason));
   });
@@ -128,8 +155,16 @@ function stateForm(user, save) {
 /** @param {string} path */
 function backupForm(path) {
   const progress = h("div", null);
-  const secrets = tick("With their secrets", false, secretsWarning.replace("Your", "Their").replace("you can", "they can"));
-  const made = form({ body: [secrets.root], submit: "Download their backup", run: () => runBackup(`${path}/backups`, secrets.input.checked, progress) });
+  const secrets = tick(
+    "With their secrets",
+    false,
+    secretsWarning.replace("Your", "Their").replace("you can", "they can"),
+  );
+  const made = form({
+    body: [secrets.root],
+    submit: "Download their backup",
+    run: () => runBackup(`${path}/backups`, secrets.input.checked, progress),
+  });
   made.button.classList.remove("primary");
   return h("div", null, made.root, progress);
 }
@@ -138,10 +173,19 @@ function backupForm(path) {
 function deleteButton(user, close, again) {
   const id = uid("delete");
   const why = user.isDefault ? "The house's first account can be disabled, never deleted." : fixed(user);
-  const button = h("button", { type: "button", class: "button danger-quiet", disabled: why !== "", "aria-describedby": id }, "Delete the account…");
+  const button = h(
+    "button",
+    { type: "button", class: "button danger-quiet", disabled: why !== "", "aria-describedby": id },
+    "Delete the account…",
+  );
   button.addEventListener("click", () => {
     close();
     deleteUser(user, again);
   });
-  return h("div", null, h("p", { class: "hint", id }, why || "Their data can be kept or moved to the trash."), h("div", { class: "actions" }, button));
+  return h(
+    "div",
+    null,
+    h("p", { class: "hint", id }, why || "Their data can be kept or moved to the trash."),
+    h("div", { class: "actions" }, button),
+  );
 }

@@ -6,7 +6,8 @@ import { closeBrowser, drawn, enter, go, openHouse, shot, visit } from "./house.
 after(closeBrowser);
 
 const ada = { handle: "ada", name: "Ada", password: "by candlelight" };
-const phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1";
+const phone =
+  "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1";
 
 test("a new display name", async (t) => {
   const tavern = await openHouse(t, { guests: [ada] });
@@ -39,7 +40,9 @@ test("a picture is cropped in the page, hung, and taken down", async (t) => {
     const blob = await canvas.convertToBlob({ type: "image/png" });
     return [...new Uint8Array(await blob.arrayBuffer())];
   });
-  await page.locator("#profile input[type=file]").setInputFiles({ name: "wide.png", mimeType: "image/png", buffer: Buffer.from(wide) });
+  await page
+    .locator("#profile input[type=file]")
+    .setInputFiles({ name: "wide.png", mimeType: "image/png", buffer: Buffer.from(wide) });
   const dialog = page.getByRole("dialog", { name: "Fit your picture" });
   await dialog.waitFor();
   await shot(page, "account-crop-phone-light");
@@ -71,7 +74,13 @@ test("a file that is no picture is refused with words", async (t) => {
   const tavern = await openHouse(t, { guests: [ada] });
   const { page } = await visit(tavern);
   await enter(page, tavern, "ada", ada.password, "/account");
-  await page.locator("#profile input[type=file]").setInputFiles({ name: "<img src=x onerror=alert(1)>.png", mimeType: "image/png", buffer: Buffer.from("not a picture") });
+  await page
+    .locator("#profile input[type=file]")
+    .setInputFiles({
+      name: "<img src=x onerror=alert(1)>.png",
+      mimeType: "image/png",
+      buffer: Buffer.from("not a picture"),
+    });
   await page.locator("#profile").getByText("cannot be read as a picture").waitFor();
 });
 
@@ -109,7 +118,9 @@ test("sessions: devices are named, one is ended, all others are ended", async (t
   const tavern = await openHouse(t, { guests: [ada] });
   const { page } = await visit(tavern);
   const onPhone = await visit(tavern, { agent: phone, width: 375 });
-  const third = await visit(tavern, { agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0" });
+  const third = await visit(tavern, {
+    agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0",
+  });
   for (const window of [onPhone, third]) await enter(window.page, tavern, "ada", ada.password);
   await enter(page, tavern, "ada", ada.password, "/account");
   const section = page.locator("#sessions");

@@ -10,7 +10,11 @@ after(closeBrowser);
 const ada = { handle: "ada", name: "Ada", password: "by candlelight" };
 
 /** @param {string} path */
-const there = (path) => access(path).then(() => true, () => false);
+const there = (path) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 /** @param {import("node:test").TestContext} t @param {number} [width] */
 async function withData(t, width) {
@@ -54,7 +58,9 @@ test("brought back: a plan first, then done, then undone", async (t) => {
   const evil = "<img src=x onerror=alert(1)>.png";
   await writeFile(join(mine, "characters", evil), "only here now");
   const section = page.locator("#restore");
-  await section.locator("input[type=file]").setInputFiles({ name: "<b>backup</b>.zip", mimeType: "application/zip", buffer: zip.bytes });
+  await section
+    .locator("input[type=file]")
+    .setInputFiles({ name: "<b>backup</b>.zip", mimeType: "application/zip", buffer: zip.bytes });
   await section.getByRole("table").waitFor();
   await section.scrollIntoViewIfNeeded();
   await shot(page, "account-plan-desktop-light");
@@ -76,7 +82,10 @@ test("brought back: a plan first, then done, then undone", async (t) => {
 
   const undo = page.locator("#undo");
   await undo.locator("li").nth(1).waitFor();
-  await undo.getByRole("button", { name: /^Delete/ }).last().click();
+  await undo
+    .getByRole("button", { name: /^Delete/ })
+    .last()
+    .click();
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
   await page.getByText("The undo point is deleted.").waitFor();
 });
@@ -87,7 +96,9 @@ test("only the chosen parts are brought back", async (t) => {
   await program.saveSettings({ theme: "Dawn" });
   await writeFile(join(mine, "characters", "Seraphina.png"), "changed since");
   const section = page.locator("#restore");
-  await section.locator("input[type=file]").setInputFiles({ name: "backup.zip", mimeType: "application/zip", buffer: zip.bytes });
+  await section
+    .locator("input[type=file]")
+    .setInputFiles({ name: "backup.zip", mimeType: "application/zip", buffer: zip.bytes });
   await section.getByRole("checkbox").first().waitFor();
   for (const box of await section.getByRole("checkbox").all()) await box.uncheck();
   await section.getByRole("button", { name: "Bring these back" }).click();
@@ -104,7 +115,11 @@ test("a file that is no backup is refused with the reason; never mind forgets on
   const { page } = await withData(t);
   const section = page.locator("#restore");
   const input = section.locator("input[type=file]");
-  await input.setInputFiles({ name: "notes.zip", mimeType: "application/zip", buffer: Buffer.from("not a zip at all, only words") });
+  await input.setInputFiles({
+    name: "notes.zip",
+    mimeType: "application/zip",
+    buffer: Buffer.from("not a zip at all, only words"),
+  });
   await section.locator(".alert").waitFor();
   await input.setInputFiles({ name: "empty.zip", mimeType: "application/zip", buffer: Buffer.alloc(0) });
   await section.getByText("empty.zip is empty.").waitFor();
@@ -146,7 +161,11 @@ test("everything starts afresh with a code from the console, and comes back by t
   await dialog.getByRole("button", { name: "Reset everything" }).click();
   await page.getByText("You start afresh.").waitFor();
   assert.equal(await there(character), false);
-  await page.locator("#undo").getByRole("button", { name: /^Bring back/ }).first().click();
+  await page
+    .locator("#undo")
+    .getByRole("button", { name: /^Bring back/ })
+    .first()
+    .click();
   await page.getByRole("dialog").getByRole("button", { name: "Bring back" }).click();
   await page.getByText("It is back.").waitFor();
   assert.equal(await there(character), true);

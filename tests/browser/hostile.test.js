@@ -23,14 +23,22 @@ const names = [
 
 test("display names of the kind that bite", async (t) => {
   const tavern = await openHouse(t, {
-    guests: [{ handle: "ada", name: "Ada", password: "by candlelight", role: "admin" }, ...names.map((name, i) => ({ handle: `guest-${i}`, name }))],
+    guests: [
+      { handle: "ada", name: "Ada", password: "by candlelight", role: "admin" },
+      ...names.map((name, i) => ({ handle: `guest-${i}`, name })),
+    ],
   });
   const { page } = await visit(tavern);
   /** Each name is on the page letter for letter, and none has become an element. @param {string} where */
   const harmless = async (where) => {
     const text = (await page.locator("main").textContent()) ?? "";
     for (const name of names) assert.ok(text.includes(name), `${name} is shown as it is on ${where}`);
-    const made = await page.evaluate(() => document.querySelectorAll("main script, main iframe, main style, main svg[onload], main img[onerror], main math, main a[href^='javascript']").length);
+    const made = await page.evaluate(
+      () =>
+        document.querySelectorAll(
+          "main script, main iframe, main style, main svg[onload], main img[onerror], main math, main a[href^='javascript']",
+        ).length,
+    );
     assert.equal(made, 0, where);
   };
   await go(page, tavern, "/login");
@@ -43,7 +51,10 @@ test("display names of the kind that bite", async (t) => {
     await page.getByRole("button", { name: `Manage ${name}`, exact: true }).click();
     await page.getByRole("dialog").getByRole("heading", { level: 2, name, exact: true }).waitFor();
     await page.getByRole("dialog").getByRole("button", { name: "Delete the account…" }).click();
-    await page.getByRole("dialog").getByRole("heading", { level: 2, name: `Delete ${name}?`, exact: true }).waitFor();
+    await page
+      .getByRole("dialog")
+      .getByRole("heading", { level: 2, name: `Delete ${name}?`, exact: true })
+      .waitFor();
     await page.keyboard.press("Escape");
   }
   await enter(page, tavern, "guest-1", "", "/");
@@ -59,7 +70,10 @@ test("keys and values of settings that bite", async (t) => {
   await program.saveSettings({});
   const { page } = await visit(tavern);
   await enter(page, tavern, "ada", "", "/account");
-  const old = page.locator("#snapshots li").filter({ has: page.getByRole("button", { name: /^Compare/ }) }).first();
+  const old = page
+    .locator("#snapshots li")
+    .filter({ has: page.getByRole("button", { name: /^Compare/ }) })
+    .first();
   await old.getByRole("button", { name: /^Look/ }).click();
   await page.getByRole("dialog").getByText("javascript:alert(1)").first().waitFor();
   await page.keyboard.press("Escape");

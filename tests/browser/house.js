@@ -124,7 +124,9 @@ export function caller(url) {
     },
     /** What `If-Match` wants. @param {string} path */
     version: async (path) => {
-      const answer = await fetch(url + path, { headers: { Cookie: [...cookies].map(([n, v]) => `${n}=${v}`).join("; ") } });
+      const answer = await fetch(url + path, {
+        headers: { Cookie: [...cookies].map(([n, v]) => `${n}=${v}`).join("; ") },
+      });
       await answer.arrayBuffer();
       return answer.headers.get("ETag");
     },
@@ -189,7 +191,9 @@ export const closeBrowser = async () => (await browser)?.close();
  * @param {{width?: number, dark?: boolean, agent?: string}} [window]
  */
 export async function visit(tavern, { width = 1280, dark = false, agent } = {}) {
-  const context = await (await launch()).newContext({
+  const context = await (
+    await launch()
+  ).newContext({
     viewport: { width, height: width < 600 ? 740 : 860 },
     colorScheme: dark ? "dark" : "light",
     reducedMotion: "reduce",
@@ -206,14 +210,17 @@ export async function visit(tavern, { width = 1280, dark = false, agent } = {}) 
     if (message.type() === "error" && !refusal) faults.push(`console: ${message.text()}`);
   });
   page.on("request", (request) => {
-    if (!request.url().startsWith(`${tavern.url}/`) && !/^(blob|data):/.test(request.url())) faults.push(`outside: ${request.url()}`);
+    if (!request.url().startsWith(`${tavern.url}/`) && !/^(blob|data):/.test(request.url()))
+      faults.push(`outside: ${request.url()}`);
   });
   page.on("dialog", (dialog) => {
     faults.push(`a script opened a dialog: ${dialog.message()}`);
     void dialog.dismiss();
   });
   await context.addInitScript(() => {
-    document.addEventListener("securitypolicyviolation", (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
+    document.addEventListener("securitypolicyviolation", (event) =>
+      console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`),
+    );
   });
   page.setDefaultTimeout(20_000);
   tavern.closing.push(() => context.close());

@@ -64,7 +64,10 @@ test("the picker: names, locks, a wrong password, the right one, out again", asy
   const password = page.getByRole("textbox", { name: "Password" });
   await password.fill("by moonlight");
   await page.getByRole("button", { name: "Come in" }).click();
-  await page.getByRole("alert").filter({ hasText: /password/i }).waitFor();
+  await page
+    .getByRole("alert")
+    .filter({ hasText: /password/i })
+    .waitFor();
   assert.equal(new URL(page.url()).pathname, "/login");
   await password.fill(ada.password);
   await page.keyboard.press("Enter");
@@ -80,7 +83,8 @@ test("with the keyboard alone", async (t) => {
   const tavern = await openHouse(t, { guests: [ada, bob] });
   const { page } = await visit(tavern);
   await go(page, tavern, "/login");
-  const name = () => page.evaluate(() => document.activeElement?.querySelector(":scope.person > .name")?.textContent ?? "");
+  const name = () =>
+    page.evaluate(() => document.activeElement?.querySelector(":scope.person > .name")?.textContent ?? "");
   for (let i = 0; i < 8 && (await name()) === ""; i += 1) await page.keyboard.press("Tab");
   assert.notEqual(await name(), "", "Tab reaches the people");
   await page.keyboard.press("Home");
@@ -192,7 +196,10 @@ test("a session that ended elsewhere: a gentle word and a way back", async (t) =
   await enter(page, tavern, "bob", "", "/account");
   await page.context().clearCookies();
   await page.getByRole("button", { name: "Make a snapshot now" }).click();
-  const alert = page.locator("#snapshots").getByRole("alert").filter({ hasText: /signed out/ });
+  const alert = page
+    .locator("#snapshots")
+    .getByRole("alert")
+    .filter({ hasText: /signed out/ });
   await alert.getByRole("link", { name: "Sign in" }).click();
   await landed(page, "/login");
   await page.getByRole("button", { name: /Bob/ }).click();

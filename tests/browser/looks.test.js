@@ -43,10 +43,16 @@ for (const width of [375, 1280]) {
       await enter(page, tavern, "ada", "by candlelight", "/");
       await check("home", true);
       await go(page, tavern, "/account");
-      await page.getByRole("button", { name: /^Compare/ }).first().waitFor();
+      await page
+        .getByRole("button", { name: /^Compare/ })
+        .first()
+        .waitFor();
       await page.locator("#sessions li").first().waitFor();
       await check("account", true);
-      await page.getByRole("button", { name: /^Compare/ }).first().click();
+      await page
+        .getByRole("button", { name: /^Compare/ })
+        .first()
+        .click();
       await page.getByRole("dialog").getByText("Dusk").waitFor();
       await check("compare");
       await page.keyboard.press("Escape");
@@ -96,7 +102,13 @@ test("the policy that the pages are written for is sent", async (t) => {
   const tavern = await openHouse(t);
   for (const path of ["/login?noauto=true", "/house/api.js", "/no-such-room"]) {
     const policy = (await fetch(tavern.url + path)).headers.get("content-security-policy") ?? "";
-    for (const part of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"]) {
+    for (const part of [
+      "default-src 'none'",
+      "script-src 'self'",
+      "style-src 'self'",
+      "base-uri 'none'",
+      "frame-ancestors 'none'",
+    ]) {
       assert.ok(policy.includes(part), `${path} sends ${part}, not: ${policy}`);
     }
     assert.doesNotMatch(policy, /unsafe/);

@@ -9,7 +9,10 @@ const ada = { handle: "ada", name: "Ada", password: "by candlelight" };
 
 for (const discreet of [false, true]) {
   test(`a code from the console, ${discreet ? "discreet" : "picker"}`, async (t) => {
-    const tavern = await openHouse(t, { config: `enableUserAccounts: true\nenableDiscreetLogin: ${discreet}\n`, guests: [ada] });
+    const tavern = await openHouse(t, {
+      config: `enableUserAccounts: true\nenableDiscreetLogin: ${discreet}\n`,
+      guests: [ada],
+    });
     const { page } = await visit(tavern);
     await go(page, tavern, "/login");
     if (!discreet) await page.getByRole("button", { name: /^Ada/ }).click();

@@ -27,7 +27,10 @@ test("made, looked at, compared, restored, deleted", async (t) => {
   await enter(page, tavern, "ada", ada.password, "/account#snapshots");
   const section = page.locator("#snapshots");
   await section.getByText("Your settings are well").waitFor();
-  const old = section.locator("li").filter({ has: page.getByRole("button", { name: /^Compare/ }) }).first();
+  const old = section
+    .locator("li")
+    .filter({ has: page.getByRole("button", { name: /^Compare/ }) })
+    .first();
 
   await old.getByRole("button", { name: /^Look/ }).click();
   const look = page.getByRole("dialog");
@@ -48,16 +51,27 @@ test("made, looked at, compared, restored, deleted", async (t) => {
   await diff.locator("li.removed").filter({ hasText: "gone" }).waitFor();
 
   await diff.getByRole("button", { name: "Go back to this snapshot" }).click();
-  await page.getByRole("dialog", { name: "Go back to these settings?" }).getByRole("button", { name: "Restore" }).click();
+  await page
+    .getByRole("dialog", { name: "Go back to these settings?" })
+    .getByRole("button", { name: "Restore" })
+    .click();
   await page.getByText("Your settings are restored.").waitFor();
   assert.deepEqual(await program.call("GET", "/api/v1/me/settings"), first);
 
   await section.getByText("same as now").first().waitFor();
   const before = await section.locator("li").count();
-  await section.getByRole("button", { name: /^Delete/ }).last().click();
+  await section
+    .getByRole("button", { name: /^Delete/ })
+    .last()
+    .click();
   await page.getByRole("dialog", { name: "Delete this snapshot?" }).getByRole("button", { name: "Delete" }).click();
   await page.getByText("The snapshot is deleted.").waitFor();
   await page.waitForFunction((n) => document.querySelectorAll("#snapshots li").length === n, before - 1);
+  assert.equal(
+    await page.evaluate(() => document.activeElement?.closest("section")?.id),
+    "snapshots",
+    "the focus stays in the section",
+  );
 });
 
 test("making one says whether there was anything new to keep", async (t) => {
@@ -66,7 +80,11 @@ test("making one says whether there was anything new to keep", async (t) => {
   await enter(page, tavern, "ada", ada.password, "/account");
   const make = page.getByRole("button", { name: "Make a snapshot now" });
   await make.click();
-  await page.getByRole("status").filter({ hasText: /snapshot/ }).first().waitFor();
+  await page
+    .getByRole("status")
+    .filter({ hasText: /snapshot/ })
+    .first()
+    .waitFor();
   await make.click();
   await page.getByText("Nothing has changed since the newest snapshot").first().waitFor();
   await page.locator("#snapshots").getByText("same as now").first().waitFor();

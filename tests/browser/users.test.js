@@ -33,7 +33,11 @@ test("someone new is let in: the handle is seen before it is saved", async (t) =
   await dialog.getByLabel("Name", { exact: true }).pressSequentially("Ada");
   await dialog.getByText("ada lives here already.").waitFor();
   await dialog.getByLabel("Name", { exact: true }).fill("Böb the 2nd");
-  await page.waitForFunction(() => [...document.querySelectorAll("dialog input")].some((i) => /** @type {HTMLInputElement} */ (i).value === "bob-the-2nd"));
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll("dialog input")].some(
+      (i) => /** @type {HTMLInputElement} */ (i).value === "bob-the-2nd",
+    ),
+  );
   await dialog.getByText("bob-the-2nd is free.").waitFor();
   await shot(page, "users-new-desktop-light");
   assert.equal(await handle.inputValue(), "bob-the-2nd");
@@ -60,6 +64,7 @@ test("renamed, promoted, disabled and enabled, given a password", async (t) => {
     await page.getByText(`Bob the Bard is ${role} now.`).waitFor();
   }
   await page.keyboard.press("Escape");
+  await page.waitForFunction(() => document.activeElement?.getAttribute("aria-label") === "Manage Bob the Bard");
   const row = page.getByRole("row").filter({ hasText: "Bob the Bard" });
   await row.getByText("Admin").waitFor();
 
@@ -99,7 +104,10 @@ for (const keep of [true, false]) {
     await ask.getByRole("button", { name: "Delete the account" }).click();
     await ask.waitFor({ state: "detached" });
     await page.getByRole("button", { name: "Manage Ada" }).waitFor({ state: "detached" });
-    const there = await access(join(tavern.data, "ada")).then(() => true, () => false);
+    const there = await access(join(tavern.data, "ada")).then(
+      () => true,
+      () => false,
+    );
     assert.equal(there, keep);
   });
 }
@@ -131,5 +139,8 @@ test("who may not see to others meets a kind closed door", async (t) => {
 test("the size of everyone's data is counted row by row", async (t) => {
   const { page } = await asKeeper(t);
   const data = page.getByRole("row").filter({ hasText: "Ada" }).locator('[data-label="Data"]');
-  await page.waitForFunction((cell) => /\d+(\.\d)? (bytes?|KB|MB)/.test(cell?.textContent ?? ""), await data.elementHandle());
+  await page.waitForFunction(
+    (cell) => /\d+(\.\d)? (bytes?|KB|MB)/.test(cell?.textContent ?? ""),
+    await data.elementHandle(),
+  );
 });
