@@ -55,15 +55,6 @@ define("tk-login", (element) =>
     element,
     async (place, known) => {
       if (!known.accounts || known.login === "none" || known.me) return goOn();
-      const only = known.people?.length === 1 ? known.people[0] : null;
-      if (only && !only.locked && asked.get("noauto") !== "true") {
-        // One person without a password: there is nothing to choose. If that fails, the picker says why.
-        try {
-          return await signIn(only.handle, "");
-        } catch {
-          return draw(place, known);
-        }
-      }
       draw(place, known);
     },
     { stranger: true },

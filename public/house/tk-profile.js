@@ -14,7 +14,7 @@ defineSection("tk-profile", accountProfile);
 /** @param {HTMLElement} place @param {Me} me */
 function accountProfile(place, me) {
   const picture = pictureEditor(me.avatar, me.ownAvatar, "/api/v1/me/avatar");
-  const name = field("Display name", { value: me.name, maxlength: "64", autocomplete: "nickname", required: true });
+  const name = field("Display name", { value: me.name, maxlength: "100", autocomplete: "nickname", required: true });
   const made = form({
     body: [name.root],
     submit: "Save name",

@@ -32,10 +32,11 @@ function accountSnapshots(place) {
   fill(place, state, list, h("div", { class: "actions" }, make), error);
   const loadState = () => show(state, drawState, "Looking at your settings…");
   const loadList = () => show(list, drawList, "Looking through the shelf…");
-  onChange("settings", () => void loadState().then(loadList));
+  // The list first: reading it sets a damaged file aside, which the state then tells of.
+  const loadBoth = () => loadList().then(loadState);
+  onChange("settings", loadBoth);
   onChange("snapshots", loadList);
-  void loadState();
-  void loadList();
+  void loadBoth();
 }
 
 async function drawState() {
@@ -49,7 +50,7 @@ async function drawState() {
     return h("p", { class: "state" }, icon("book"), "You have no settings yet. They appear when you first save some.");
   }
   const { lastGood } = now;
-  const kept = now.damagedCopies.length > 0 ? ` It is kept as ${now.damagedCopies.join(", ")}.` : "";
+  const kept = now.damagedCopies.length > 0 ? ` The damaged file is kept as ${now.damagedCopies.join(", ")}.` : "";
   return h(
     "div",
     { class: "alert", role: "alert" },
@@ -57,8 +58,8 @@ async function drawState() {
     h(
       "div",
       null,
-      h("strong", null, "Your settings file is damaged. "),
-      "It could not be read as JSON, perhaps after the power went or the disk was full. Nothing was thrown away: the damaged file was put aside.",
+      h("strong", null, "Your settings file was damaged. "),
+      "It could not be read as JSON, perhaps because the power went or the disk was full. Nothing was thrown away: the damaged file was put aside, and the defaults stand in.",
       kept,
       lastGood
         ? " The last good snapshot can take its place."

@@ -9,7 +9,7 @@ import { say } from "./messages.js";
 
 /** @param {() => Promise<void>} again */
 export function newUser(again) {
-  const name = field("Name", { maxlength: "64", autocomplete: "off", required: true });
+  const name = field("Name", { maxlength: "100", autocomplete: "off", required: true });
   const handle = field(
     "Handle",
     { autocomplete: "off", autocapitalize: "none", spellcheck: "false" },

@@ -54,7 +54,7 @@ function block(title, ...inside) {
 
 /** @param {User} user @param {Save} save */
 function nameForm(user, save) {
-  const name = field("Display name", { value: user.name, maxlength: "64", autocomplete: "off" });
+  const name = field("Display name", { value: user.name, maxlength: "100", autocomplete: "off" });
   return form({
     body: [name.root],
     submit: "Rename",
@@ -100,6 +100,15 @@ function roleForm(user, save) {
 
 /** @param {User} user @param {string} path */
 function passwordForm(user, path) {
+  if (user.isMe) {
+    return h(
+      "p",
+      { class: "hint" },
+      "Your own is changed on ",
+      h("a", { href: "/account#password" }, "your account page"),
+      ".",
+    );
+  }
   const password = passwordField(
     "New password",
     "new-password",

@@ -74,13 +74,11 @@ test("a file that is no picture is refused with words", async (t) => {
   const tavern = await openHouse(t, { guests: [ada] });
   const { page } = await visit(tavern);
   await enter(page, tavern, "ada", ada.password, "/account");
-  await page
-    .locator("#profile input[type=file]")
-    .setInputFiles({
-      name: "<img src=x onerror=alert(1)>.png",
-      mimeType: "image/png",
-      buffer: Buffer.from("not a picture"),
-    });
+  await page.locator("#profile input[type=file]").setInputFiles({
+    name: "<img src=x onerror=alert(1)>.png",
+    mimeType: "image/png",
+    buffer: Buffer.from("not a picture"),
+  });
   await page.locator("#profile").getByText("cannot be read as a picture").waitFor();
 });
 

@@ -111,7 +111,7 @@ test("damaged settings: what happened is said, and the last good snapshot helps"
   await writeFile(join(tavern.data, "ada", "settings.json"), '{"theme": "Du');
   await enter(page, tavern, "ada", ada.password, "/account#snapshots");
   const section = page.locator("#snapshots");
-  await section.getByText("Your settings file is damaged.").waitFor();
+  await section.getByText("Your settings file was damaged.").waitFor();
   await shot(page, "account-damaged-desktop-light");
   await section.getByRole("button", { name: "Use the last good snapshot" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Restore" }).click();
