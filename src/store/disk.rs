@@ -1,0 +1,400 @@
+//! The only calls to the file system. Each is one numbered step that tests can make fail.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use super::names::{RelPath, TEMP_PREFIX};
+
+/// What a step does; a [`Faults`] plan chooses by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Opening and reading a file, or looking at its metadata.
+    Read,
+    /// Listing a folder.
+    List,
+    /// Making a new file.
+    Create,
+    /// Writing bytes.
+    Write,
+    /// Bringing a file's bytes to the disk.
+    Sync,
+    /// Renaming a file or folder.
+    Rename,
+    /// Bringing a folder's entries to the disk.
+    SyncFolder,
+    /// Removing a file or folder.
+    Remove,
+    /// Making a folder.
+    MakeFolder,
+}
+
+impl Step {
+    /// Whether the step changes what is on the disk.
+    pub fn changes(self) -> bool {
+        !matches!(self, Self::Read | Self::List)
+    }
+}
+
+/// A plan for failing steps, for tests: the N-th step that changes something fails, once or from then on.
+#[derive(Debug)]
+pub struct Faults {
+    seen: AtomicU64,
+    fail_at: AtomicU64,
+    forever: bool,
+    reads: bool,
+    error: io::ErrorKind,
+}
+
+impl Faults {
+    /// Fails the `n`-th changing step (counted from 1; 0 means never) with `error`; `forever` fails all later ones too.
+    pub fn at(n: u64, error: io::ErrorKind, forever: bool) -> Arc<Self> {
+        Arc::new(Self { seen: AtomicU64::new(0), fail_at: AtomicU64::new(n), forever, reads: false, error })
+    }
+
+    /// Fails every step, reading ones too, from now on.
+    pub fn everything(error: io::ErrorKind) -> Arc<Self> {
+        Arc::new(Self { seen: AtomicU64::new(0), fail_at: AtomicU64::new(1), forever: true, reads: true, error })
+    }
+
+    /// Starts counting again, with another step to fail (0: none).
+    pub fn rearm(&self, n: u64) {
+        self.seen.store(0, Ordering::SeqCst);
+        self.fail_at.store(n, Ordering::SeqCst);
+    }
+
+    /// How many steps have been counted since the last [`Faults::rearm`].
+    pub fn seen(&self) -> u64 {
+        self.seen.load(Ordering::SeqCst)
+    }
+
+    fn check(&self, step: Step) -> io::Result<()> {
+        if !step.changes() && !self.reads {
+            return Ok(());
+        }
+        let n = self.seen.fetch_add(1, Ordering::SeqCst) + 1;
+        let at = self.fail_at.load(Ordering::SeqCst);
+        if at != 0 && (n == at || (self.forever && n > at)) { Err(self.error.into()) } else { Ok(()) }
+    }
+}
+
+/// What one look at a file tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// Bytes.
+    pub size: u64,
+    /// When the content was last written.
+    pub modified: SystemTime,
+    /// When the inode last changed (SillyTavern sorts snapshots by it); the same as `modified` where that is unknown.
+    pub changed: SystemTime,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+    /// Whether it is a plain file: not a link, a socket, a device.
+    pub is_file: bool,
+    /// Tells a replaced file from the one before, even within one tick of the clock.
+    pub inode: u64,
+}
+
+impl Stat {
+    pub(crate) fn of(meta: &fs::Metadata) -> Self {
+        let modified = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        #[cfg(unix)]
+        let (changed, inode) = {
+            use std::os::unix::fs::MetadataExt;
+            let nanos = u64::try_from(meta.ctime()).unwrap_or(0).saturating_mul(1_000_000_000)
+                + u64::try_from(meta.ctime_nsec()).unwrap_or(0);
+            (SystemTime::UNIX_EPOCH + std::time::Duration::from_nanos(nanos), meta.ino())
+        };
+        #[cfg(not(unix))]
+        let (changed, inode) = (modified, 0);
+        Self { size: meta.len(), modified, changed, is_folder: meta.is_dir(), is_file: meta.is_file(), inode }
+    }
+}
+
+/// The disk, possibly one that fails on purpose.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Disk {
+    faults: Option<Arc<Faults>>,
+}
+
+impl Disk {
+    pub(crate) fn failing(faults: Arc<Faults>) -> Self {
+        Self { faults: Some(faults) }
+    }
+
+    pub(crate) fn step(&self, step: Step) -> io::Result<()> {
+        self.faults.as_ref().map_or(Ok(()), |faults| faults.check(step))
+    }
+
+    /// Metadata of the thing itself, never of what a link points to.
+    pub(crate) fn stat(&self, path: &Path) -> io::Result<Stat> {
+        self.step(Step::Read)?;
+        fs::symlink_metadata(path).map(|meta| Stat::of(&meta))
+    }
+
+    /// Opens a plain file for reading. Links, pipes and devices are refused, without waiting on them.
+    pub(crate) fn open(&self, path: &Path) -> io::Result<File> {
+        self.step(Step::Read)?;
+        let mut options = OpenOptions::new();
+        options.read(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
+            options.custom_flags(flags.bits().cast_signed());
+        }
+        let file = options.open(path)?;
+        if file.metadata()?.is_file() {
+            Ok(file)
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain file"))
+        }
+    }
+
+    /// The whole file, if it has at most `limit` bytes.
+    pub(crate) fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+        let file = self.open(path)?;
+        let size = file.metadata()?.len();
+        if size > limit {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{size} bytes, at most {limit} are read")));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+        file.take(limit).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The entries of a folder with their metadata, in no order. Entries that vanish meanwhile are left out.
+    pub(crate) fn list(&self, path: &Path) -> io::Result<Vec<(std::ffi::OsString, Stat)>> {
+        self.step(Step::List)?;
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            match entry.metadata() {
+                Ok(meta) => entries.push((entry.file_name(), Stat::of(&meta))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Replaces `path` by `bytes`: temporary file beside it, sync, rename, sync of the folder. After a failure the old
+    /// file is there, whole (or, if only the last sync failed, the new one).
+    pub(crate) fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let folder = parent(path)?;
+        let mut temp = self.temp_in(folder)?;
+        self.write(temp.as_file_mut(), bytes)?;
+        self.sync(temp.as_file())?;
+        self.step(Step::Rename)?;
+        temp.persist(path).map_err(|failed| failed.error)?;
+        self.sync_folder(folder)
+    }
+
+    /// Like [`Disk::replace`], but refuses with `AlreadyExists` when there is something at `path`.
+    pub(crate) fn create(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let folder = parent(path)?;
+        let mut temp = self.temp_in(folder)?;
+        self.write(temp.as_file_mut(), bytes)?;
+        self.sync(temp.as_file())?;
+        self.step(Step::Rename)?;
+        temp.persist_noclobber(path).map_err(|failed| failed.error)?;
+        self.sync_folder(folder)
+    }
+
+    /// A temporary file, mode 0600, that vanishes unless persisted.
+    pub(crate) fn temp_in(&self, folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+        self.step(Step::Create)?;
+        tempfile::Builder::new().prefix(TEMP_PREFIX).suffix(".tmp").tempfile_in(folder)
+    }
+
+    /// Appends `bytes` by one write and syncs them. After a failure the file is as it was, or, where even cutting it back
+    /// fails, ends in an incomplete line, which readers set aside.
+    pub(crate) fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let is_new = match self.stat(path) {
+            Ok(stat) if stat.is_file => false,
+            Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain file")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(error) => return Err(error),
+        };
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        private(&mut options);
+        self.step(if is_new { Step::Create } else { Step::Read })?;
+        let mut file = options.open(path)?;
+        let before = file.seek(io::SeekFrom::End(0))?;
+        let written = self.write(&mut file, bytes).and_then(|()| {
+            self.step(Step::Sync)?;
+            file.sync_data()
+        });
+        if let Err(error) = written {
+            // Best effort: the reader copes with a torn line where this fails as well.
+            let _ = self.step(Step::Write).and_then(|()| file.set_len(before));
+            return Err(error);
+        }
+        if is_new { self.sync_folder(parent(path)?) } else { Ok(()) }
+    }
+
+    /// Cuts a file to its first `size` bytes.
+    pub(crate) fn cut(&self, path: &Path, size: u64) -> io::Result<()> {
+        self.step(Step::Write)?;
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.set_len(size)?;
+        self.sync(&file)
+    }
+
+    /// Writes all of `bytes`. A failing step leaves half of them, as a full disk does.
+    pub(crate) fn write(&self, file: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+        if let Err(error) = self.step(Step::Write) {
+            file.write_all(&bytes[..bytes.len() / 2])?;
+            return Err(error);
+        }
+        file.write_all(bytes)
+    }
+
+    pub(crate) fn sync(&self, file: &File) -> io::Result<()> {
+        self.step(Step::Sync)?;
+        file.sync_all()
+    }
+
+    pub(crate) fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        self.step(Step::SyncFolder)?;
+        if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+    }
+
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step(Step::Rename)?;
+        fs::rename(from, to)
+    }
+
+    /// Makes a folder (mode 0700) with those above it; one that exists is fine. What was made is synced.
+    pub(crate) fn make_folders(&self, path: &Path) -> io::Result<()> {
+        if fs::metadata(path).is_ok_and(|meta| meta.is_dir()) {
+            return Ok(());
+        }
+        if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
+            self.make_folders(above)?;
+        }
+        self.step(Step::MakeFolder)?;
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::DirBuilderExt;
+            builder.mode(0o700);
+        }
+        match builder.create(path) {
+            Ok(()) => match path.parent().filter(|above| !above.as_os_str().is_empty()) {
+                Some(above) => self.sync_folder(above),
+                None => Ok(()),
+            },
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a file; one that is not there is fine.
+    pub(crate) fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.step(Step::Remove)?;
+        absent_is_fine(fs::remove_file(path))
+    }
+
+    /// Removes a folder with all that is in it, without following links; one that is not there is fine.
+    pub(crate) fn remove_tree(&self, path: &Path) -> io::Result<()> {
+        self.step(Step::Remove)?;
+        absent_is_fine(fs::remove_dir_all(path))
+    }
+
+    /// Opens a lock file, making it if need be.
+    pub(crate) fn lock_file(&self, path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        private(&mut options);
+        options.open(path)
+    }
+}
+
+fn private(options: &mut OpenOptions) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = options;
+}
+
+fn parent(path: &Path) -> io::Result<&Path> {
+    path.parent().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a path without a folder"))
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Sums up the plain files below `path`, without following links: bytes and how many.
+pub(crate) fn measure(path: &Path) -> io::Result<(u64, u64)> {
+    let bytes = fs_extra::dir::get_size(path).map_err(|error| io::Error::other(error.to_string()))?;
+    let files = walkdir::WalkDir::new(path)
+        .follow_links(false)
+        .into_iter()
+        .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_type().is_file()))
+        .count();
+    Ok((bytes, files as u64))
+}
+
+/// A text file of the host, outside the data folder (the configuration, a certificate), of at most `limit` bytes.
+pub fn read_host_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// A plain file below a folder of the host that is served to browsers, with its time; `None` when there is none. Links that
+/// lead out of the folder are not followed.
+pub fn read_public(folder: &Path, path: &RelPath) -> io::Result<Option<(Vec<u8>, Option<SystemTime>)>> {
+    let found = folder.canonicalize().and_then(|root| Ok((folder.join(path.as_str()).canonicalize()?, root)));
+    let (path, root) = match found {
+        Ok(found) => found,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if !path.starts_with(&root) || !fs::metadata(&path)?.is_file() {
+        return Ok(None);
+    }
+    let modified = fs::metadata(&path)?.modified().ok();
+    Ok(Some((fs::read(&path)?, modified)))
+}
+
+/// Writes a new file of the host, outside the data folder; refuses when it exists.
+pub fn create_host_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = if path.parent().is_some_and(|above| above.as_os_str().is_empty()) {
+        PathBuf::from(".").join(path)
+    } else {
+        path.to_owned()
+    };
+    Disk::default().create(&path, bytes)
+}
+
+/// Replaces a small file of the host that is derived and may be stale, without waiting for the disk.
+pub fn note_on_host(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut temp = Disk::default().temp_in(parent(path)?)?;
+    temp.write_all(bytes)?;
+    temp.persist(path).map(drop).map_err(|failed| failed.error)
+}
+
+/// Opens a log file of the host for appending.
+pub fn open_log(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    private(&mut options);
+    options.open(path)
+}

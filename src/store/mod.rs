@@ -1,0 +1,329 @@
+//! The data folder. This room alone touches it.
+//!
+//! - [`names`]: checked names; a path is made from nothing else
+//! - [`place`]: where things are, built downwards from names
+//! - [`disk`]: the calls to the file system, each one a step that tests can make fail
+//! - [`version`]: what a write says it replaces
+//! - [`opening`]: taking a folder into use: first run, SillyTavern's folder, one server per folder
+//!
+//! Reading needs no lock, because a file is only ever replaced whole. Writing happens inside [`Store::writing`], which
+//! lets one writer at a time into a user's folder, in this process and among processes.
+
+#[expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
+pub(crate) mod disk;
+pub mod names;
+pub mod opening;
+pub mod place;
+pub mod version;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use disk::{Faults, Stat, Step, create_host_file, note_on_host, open_log, read_host_file, read_public};
+pub use names::{FileName, Handle, RelPath};
+pub use opening::{Install, Opened};
+pub use place::{Folder, Place, USER_FOLDERS};
+pub use version::{Expect, Version};
+
+use crate::error::{Error, Kind, Result};
+use disk::Disk;
+
+/// The largest file that is read into memory at once, in bytes. SillyTavern's own limit for a JSON body.
+pub const READ_LIMIT: u64 = 500 * 1024 * 1024;
+
+/// A file in a listing.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its name.
+    pub name: FileName,
+    /// Size and times.
+    pub stat: Stat,
+}
+
+/// Whose files are being written: each has a lock of its own. Whoever needs two takes them in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// A user's folder.
+    User(Handle),
+    /// The server's own records.
+    System,
+    /// The audit log.
+    Events,
+}
+
+impl Owner {
+    fn root(&self) -> Place {
+        match self {
+            Self::User(handle) => Place::of(handle),
+            Self::System => Place::system(),
+            Self::Events => Place::system().folder(Folder::EVENTS),
+        }
+    }
+
+    fn lock_name(&self) -> String {
+        match self {
+            Self::User(handle) => format!("user-{handle}"),
+            Self::System => "system".to_owned(),
+            Self::Events => "events".to_owned(),
+        }
+    }
+}
+
+/// A data folder in use.
+pub struct Store {
+    root: PathBuf,
+    disk: Disk,
+    /// One per owner that was ever written to; never removed, a household has few.
+    locks: Mutex<HashMap<Owner, Arc<OwnerLock>>>,
+    /// Held while this process serves the folder; `None` for a command beside the server.
+    server: Option<File>,
+    install: Install,
+}
+
+struct OwnerLock {
+    /// The lock file, opened at the first write; locked between processes while a write goes on.
+    file: Mutex<Option<File>>,
+}
+
+impl Store {
+    /// The data folder's path, for messages.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder's identity.
+    pub fn install(&self) -> &Install {
+        &self.install
+    }
+
+    /// Whether this process is the folder's server.
+    pub fn is_server(&self) -> bool {
+        self.server.is_some()
+    }
+
+    pub(crate) fn path(&self, place: &Place) -> PathBuf {
+        self.root.join(place.as_path())
+    }
+
+    /// The file's bytes.
+    pub fn read(&self, place: &Place) -> Result<Vec<u8>> {
+        self.read_at_most(place, READ_LIMIT)
+    }
+
+    /// The file's bytes, refused above `limit`.
+    pub fn read_at_most(&self, place: &Place, limit: u64) -> Result<Vec<u8>> {
+        self.disk.read(&self.path(place), limit).map_err(|error| failure("read a file", place, error))
+    }
+
+    /// The file's bytes and version, or `None` when it is not there.
+    pub fn read_if_there(&self, place: &Place) -> Result<Option<Vec<u8>>> {
+        if_there(self.read(place))
+    }
+
+    /// Size and times, or `None` when it is not there.
+    pub fn stat(&self, place: &Place) -> Result<Option<Stat>> {
+        if_there(self.disk.stat(&self.path(place)).map_err(|error| failure("look at a file", place, error)))
+    }
+
+    /// The plain files in a folder, in no order; none when the folder is not there. Links, folders, names that we would
+    /// not make and files being written are left out.
+    pub fn list(&self, folder: &Place) -> Result<Vec<Entry>> {
+        let found = match self.disk.list(&self.path(folder)) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failure("list a folder", folder, error)),
+        };
+        Ok(found
+            .into_iter()
+            .filter(|(_, stat)| stat.is_file)
+            .filter_map(|(name, stat)| Some(Entry { name: FileName::parse(name.to_str()?).ok()?, stat }))
+            .collect())
+    }
+
+    /// The names of the folders in a folder, in no order.
+    pub fn list_folders(&self, folder: &Place) -> Result<Vec<FileName>> {
+        match self.disk.list(&self.path(folder)) {
+            Ok(found) => Ok(found
+                .into_iter()
+                .filter(|(_, stat)| stat.is_folder)
+                .filter_map(|(name, _)| FileName::parse(name.to_str()?).ok())
+                .collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(failure("list a folder", folder, error)),
+        }
+    }
+
+    /// Bytes and number of the plain files of a user. Walks the whole folder.
+    pub fn measure(&self, handle: &Handle) -> Result<(u64, u64)> {
+        let place = Place::of(handle);
+        match disk::measure(&self.path(&place)) {
+            Ok(size) => Ok(size),
+            Err(_) if self.stat(&place)?.is_none() => Ok((0, 0)),
+            Err(error) => Err(failure("measure a folder", &place, error)),
+        }
+    }
+
+    /// Runs `work` while nobody else writes to what `owner` owns, in this process or another.
+    ///
+    /// Blocks; call it where blocking is fine. Nested calls take owners in the order of [`Owner`]'s variants.
+    pub fn writing<T>(&self, owner: &Owner, work: impl FnOnce(&Writer<'_>) -> Result<T>) -> Result<T> {
+        let lock = Arc::clone(
+            lock(&self.locks).entry(owner.clone()).or_insert_with(|| Arc::new(OwnerLock { file: Mutex::new(None) })),
+        );
+        let mut file = lock_ref(&lock.file);
+        if file.is_none() {
+            let path = self.path(&Place::system().folder(Folder::LOCKS)).join(owner.lock_name());
+            // A disk too full even for an empty lock file must not keep this process from writing.
+            *file = self.disk.lock_file(&path).map_err(|error| tracing::warn!(%error, "no lock file")).ok();
+        }
+        let _between_processes = match file.as_ref() {
+            Some(file) => Some(FileLock::take(file).map_err(|error| Error::storage("lock a folder", error))?),
+            None => None,
+        };
+        work(&Writer { store: self, root: owner.root() })
+    }
+
+    /// Makes the folders every user has.
+    pub fn make_user_folders(&self, handle: &Handle) -> Result<()> {
+        let user = Place::of(handle);
+        for folder in USER_FOLDERS {
+            let place = user.folder(*folder);
+            self.disk.make_folders(&self.path(&place)).map_err(|error| failure("make a folder", &place, error))?;
+        }
+        Ok(())
+    }
+}
+
+/// The right to write to what one owner owns. Only [`Store::writing`] gives it.
+pub struct Writer<'a> {
+    store: &'a Store,
+    root: Place,
+}
+
+impl Writer<'_> {
+    /// Replaces a file, if what is there is what the caller expects.
+    pub fn write(&self, place: &Place, bytes: &[u8], expect: Expect) -> Result<()> {
+        let path = self.own(place)?;
+        let saving = |error| failure("save a file", place, error);
+        match expect {
+            Expect::Anything => {}
+            Expect::Absent => return self.create(place, bytes),
+            Expect::Version(expected) => {
+                let found = self.store.read_if_there(place)?.map(|bytes| Version::of(&bytes));
+                if found != Some(expected) {
+                    return Err(stale(expected, found));
+                }
+            }
+        }
+        self.store.disk.replace(&path, bytes).map_err(saving)
+    }
+
+    /// Makes a new file; refuses with a conflict when there is one.
+    pub fn create(&self, place: &Place, bytes: &[u8]) -> Result<()> {
+        self.store.disk.create(&self.own(place)?, bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Error::conflict("conflict", "There already is a file of that name."),
+            _ => failure("save a file", place, error),
+        })
+    }
+
+    /// Appends to a file, making it if need be.
+    pub fn append(&self, place: &Place, bytes: &[u8]) -> Result<()> {
+        self.store.disk.append(&self.own(place)?, bytes).map_err(|error| failure("add to a file", place, error))
+    }
+
+    /// Cuts a file to its first `size` bytes: for an incomplete last line that has been set aside.
+    pub fn cut(&self, place: &Place, size: u64) -> Result<()> {
+        self.store.disk.cut(&self.own(place)?, size).map_err(|error| failure("mend a file", place, error))
+    }
+
+    /// Removes a file; one that is not there is fine.
+    pub fn remove(&self, place: &Place) -> Result<()> {
+        let path = self.own(place)?;
+        let removing = |error| failure("remove a file", place, error);
+        self.store.disk.remove_file(&path).map_err(removing)?;
+        match path.parent() {
+            Some(folder) => self.store.disk.sync_folder(folder).map_err(removing),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives a file another name beside it; refuses when that name is taken.
+    pub fn set_aside(&self, place: &Place, name: &FileName) -> Result<()> {
+        let from = self.own(place)?;
+        let Some(folder) = from.parent() else { return Err(Error::internal("a place without a folder")) };
+        let to = folder.join(name.as_str());
+        let renaming = |error| failure("set a file aside", place, error);
+        if self.store.disk.stat(&to).is_ok() {
+            return Err(Error::conflict("conflict", "There already is a file of that name."));
+        }
+        self.store.disk.rename(&from, &to).map_err(renaming)?;
+        self.store.disk.sync_folder(folder).map_err(renaming)
+    }
+
+    fn own(&self, place: &Place) -> Result<PathBuf> {
+        if place.as_path().starts_with(self.root.as_path()) {
+            Ok(self.store.path(place))
+        } else {
+            Err(Error::internal(format!("{} is not in {}", place.as_path().display(), self.root.as_path().display())))
+        }
+    }
+}
+
+/// A lock among processes, given back when dropped.
+struct FileLock<'a>(&'a File);
+
+impl<'a> FileLock<'a> {
+    fn take(file: &'a File) -> io::Result<Self> {
+        file.lock()?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for FileLock<'_> {
+    fn drop(&mut self) {
+        // Closing the file would give it back as well; there is nobody to tell.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Locks a mutex whose data cannot be left half-changed by a panic.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn lock_ref<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock(mutex)
+}
+
+fn stale(expected: Version, found: Option<Version>) -> Error {
+    Error::conflict("stale", "Someone else saved this meanwhile. Nothing was changed; load it again and compare.")
+        .with_details(serde_json::json!({
+            "expected": expected.to_string(),
+            "found": found.map(|version| version.to_string()),
+        }))
+}
+
+/// Turns "it is not there" into `None`.
+pub fn if_there<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn failure(doing: &'static str, place: &Place, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::not_found("There is no such file."),
+        io::ErrorKind::FileTooLarge => {
+            Error::new(Kind::TooLarge, "too_large", "This file is too large to be read at once.").because(error)
+        }
+        kind => {
+            let with_place = io::Error::new(kind, format!("{}: {error}", place.as_path().display()));
+            Error::storage(doing, with_place)
+        }
+    }
+}

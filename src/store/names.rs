@@ -1,0 +1,268 @@
+//! Names that have been checked. A path is built from these and from nothing else (promise R1).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The longest handle we make: folder names, cookies and log lines stay short.
+const HANDLE_MAX: usize = 64;
+/// What the usual file systems take for one name, in bytes.
+const NAME_MAX: usize = 255;
+/// Folders deeper than this are nobody's chats.
+const DEPTH_MAX: usize = 32;
+/// Files that we are still writing start like this; readers and backups pass them over.
+pub(crate) const TEMP_PREFIX: &str = ".tavernkeep-";
+
+/// The name of an account and of its folder: `[a-z0-9]+(-[a-z0-9]+)*`, as SillyTavern makes them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Handle(Box<str>);
+
+impl Handle {
+    /// The account that everything belongs to while accounts are off.
+    pub fn default_user() -> Self {
+        Self("default-user".into())
+    }
+
+    /// Takes `text` only if it already is a handle.
+    pub fn parse(text: &str) -> Result<Self> {
+        let well_formed = !text.is_empty()
+            && text.len() <= HANDLE_MAX
+            && text
+                .split('-')
+                .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
+        if well_formed {
+            Ok(Self(text.into()))
+        } else {
+            Err(Error::invalid(
+                "bad_handle",
+                "A handle has lowercase letters, digits and single dashes between them, at most 64 in all.",
+            ))
+        }
+    }
+
+    /// Makes a handle of what a person typed: accents folded, the rest turned into dashes. `None` when nothing is left.
+    pub fn slug(text: &str) -> Option<Self> {
+        let folded = deunicode::deunicode(text).to_lowercase();
+        let mut slug = String::new();
+        for part in folded.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty()) {
+            if !slug.is_empty() {
+                slug.push('-');
+            }
+            slug.push_str(part);
+        }
+        slug.truncate(HANDLE_MAX);
+        Self::parse(slug.trim_end_matches('-')).ok()
+    }
+
+    /// The handle as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the fallback account, which can be disabled but never deleted.
+    pub fn is_default_user(&self) -> bool {
+        &*self.0 == "default-user"
+    }
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Handle {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Handle> for String {
+    fn from(handle: Handle) -> Self {
+        handle.0.into()
+    }
+}
+
+/// One component of a path: never empty, never `.` or `..`, no separators, no control characters.
+///
+/// It is as generous as SillyTavern's folders need (spaces, `@`, any script) and refuses what only attacks need.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileName(Cow<'static, str>);
+
+impl FileName {
+    /// Takes `text` only if it is safe as one component of a path.
+    pub fn parse(text: &str) -> Result<Self> {
+        match Self::fault(text) {
+            None => Ok(Self(Cow::Owned(text.to_owned()))),
+            Some(fault) => Err(Error::invalid("bad_name", format!("This file name cannot be used: {fault}."))),
+        }
+    }
+
+    /// A name written in our own source.
+    pub const fn known(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn fault(text: &str) -> Option<&'static str> {
+        if text.is_empty() {
+            return Some("it is empty");
+        }
+        if text.len() > NAME_MAX {
+            return Some("it is longer than 255 bytes");
+        }
+        if text.bytes().all(|b| b == b'.') {
+            return Some("it has nothing but dots");
+        }
+        if text.trim().is_empty() {
+            return Some("it has nothing but spaces");
+        }
+        if text.contains(['/', '\\']) {
+            return Some("it has a slash");
+        }
+        if text.chars().any(|c| c.is_control() || is_bidi_control(c)) {
+            return Some("it has a control character");
+        }
+        if text.starts_with(TEMP_PREFIX) {
+            return Some("it is one of the server's own temporary names");
+        }
+        None
+    }
+}
+
+/// Marks that turn the reading direction can make `gpj.exe` look like a picture.
+fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A path below a user's folder, component by component, as it stands in an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RelPath(String);
+
+impl RelPath {
+    /// Takes `a/b/c` if each component is a [`FileName`]; a trailing slash (a folder in an archive) is not accepted.
+    pub fn parse(text: &str) -> Result<Self> {
+        for part in text.split('/') {
+            FileName::parse(part)?;
+        }
+        if text.split('/').count() > DEPTH_MAX {
+            return Err(Error::invalid("bad_name", "This path has more than 32 folders in it."));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The path with `/` between its components.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first component.
+    pub fn top(&self) -> &str {
+        self.0.split('/').next().unwrap_or(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("ada", true)]
+    #[case("default-user", true)]
+    #[case("bob-the-2nd", true)]
+    #[case("", false)]
+    #[case("-a", false)]
+    #[case("a-", false)]
+    #[case("a--b", false)]
+    #[case("Ada", false)]
+    #[case("_system", false)]
+    #[case("../x", false)]
+    #[case("a/b", false)]
+    #[case("a\0b", false)]
+    #[case("böb", false)]
+    fn handles(#[case] text: &str, #[case] good: bool) {
+        assert_eq!(Handle::parse(text).is_ok(), good, "{text:?}");
+    }
+
+    #[rstest]
+    #[case("Böb The 2nd", Some("bob-the-2nd"))]
+    #[case("  Ada  ", Some("ada"))]
+    #[case("Ærøskøbing", Some("aeroskobing"))]
+    #[case("../../etc/passwd", Some("etc-passwd"))]
+    #[case("---", None)]
+    #[case("", None)]
+    fn slugs(#[case] text: &str, #[case] slug: Option<&str>) {
+        assert_eq!(Handle::slug(text).as_ref().map(Handle::as_str), slug);
+    }
+
+    #[rstest]
+    #[case("settings.json")]
+    #[case("Ada Test - 2026-11-22@03h53m47s652ms.jsonl")]
+    #[case("日本語.png")]
+    #[case(".hidden")]
+    fn good_names(#[case] text: &str) {
+        assert!(FileName::parse(text).is_ok());
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case(".")]
+    #[case("..")]
+    #[case("...")]
+    #[case(" ")]
+    #[case("a/b")]
+    #[case("a\\b")]
+    #[case("\0")]
+    #[case("a\nb")]
+    #[case("x\u{202e}gpj.exe")]
+    #[case(".tavernkeep-x")]
+    fn bad_names(#[case] text: &str) {
+        assert!(FileName::parse(text).is_err(), "{text:?}");
+        assert!(RelPath::parse(text).is_err() || text == "a/b", "{text:?}");
+    }
+
+    #[rstest]
+    #[case("/abs")]
+    #[case("a//b")]
+    #[case("a/../b")]
+    #[case("a/./b")]
+    #[case("a/")]
+    fn bad_paths(#[case] text: &str) {
+        assert!(RelPath::parse(text).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_slug_is_a_handle_and_its_own_slug(text in ".*") {
+            if let Some(slug) = Handle::slug(&text) {
+                proptest::prop_assert_eq!(Handle::parse(slug.as_str()).unwrap(), slug.clone());
+                proptest::prop_assert_eq!(Handle::slug(slug.as_str()).unwrap(), slug);
+            }
+        }
+
+        #[test]
+        fn a_checked_path_never_climbs(text in ".*") {
+            if let Ok(path) = RelPath::parse(&text) {
+                let joined = std::path::Path::new("/root").join(path.as_str());
+                proptest::prop_assert!(joined.starts_with("/root"));
+                proptest::prop_assert!(joined.components().all(|c| !matches!(c, std::path::Component::ParentDir)));
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Taking a data folder into use.
+//!
+//! `_system/install.json` says that a folder is ours, in which format and under which identity. A folder without it is
+//! new, or SillyTavern's, or strange: a strange one is left alone, because a first run over it would hide what is there.
+//! `_system/opening` marks a first start that has not finished; such a start is simply done again.
+
+use std::io;
+use std::path::Path;
+use std::sync::Mutex;
+
+use serde::{Deserialize, Serialize};
+
+use super::disk::{Disk, Faults};
+use super::{FileName, Folder, Handle, Place, Store, failure};
+use crate::error::{Error, Result};
+
+/// The format of the data folder that this program writes.
+pub const FORMAT: u32 = 1;
+
+const INSTALL: FileName = FileName::known("install.json");
+const OPENING: FileName = FileName::known("opening");
+const SERVER_LOCK: &str = "server.lock";
+
+/// The identity of a data folder, `_system/install.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Install {
+    /// Grows when the layout changes; a folder newer than the program is refused untouched.
+    pub format: u32,
+    /// Random; cookies carry a part of it, so that two houses on one host do not mix.
+    pub id: String,
+    /// When the folder was first used, milliseconds since 1970.
+    pub created: i64,
+}
+
+/// What kind of folder was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    /// One that we had used before.
+    Ours,
+    /// A new one: it needs its first account.
+    Fresh,
+    /// SillyTavern's: its accounts are to be taken over.
+    SillyTavern,
+}
+
+/// How to open a folder.
+#[derive(Debug, Default)]
+pub struct Opening {
+    /// Serve it: take the lock that only one process can hold. Otherwise work beside a server that may run.
+    pub serve: bool,
+    /// Take a folder with user folders but no account records as one to start afresh with.
+    pub adopt: bool,
+    /// Make steps fail, in tests.
+    pub faults: Option<std::sync::Arc<Faults>>,
+}
+
+impl Store {
+    /// Opens the data folder at `root`. When the answer is not [`Opened::Ours`], the caller fills in the accounts and then
+    /// calls [`Store::finish_opening`]; until then a crash only means that it is done again.
+    pub fn open(root: &Path, opening: Opening) -> Result<(Self, Opened)> {
+        let disk = opening.faults.map_or_else(Disk::default, Disk::failing);
+        let state = look(&disk, root, opening.adopt)?;
+        let system = root.join(Place::system().as_path());
+        let preparing = |error| Error::storage("prepare the data folder", error);
+
+        let (install, opened) = match state {
+            Found::Ours(install) => (install, Opened::Ours),
+            Found::New(opened) => {
+                disk.make_folders(&system).map_err(preparing)?;
+                let id = crate::random::random_hex::<16>()?;
+                (Install { format: FORMAT, id, created: crate::clock::now_ms() }, opened)
+            }
+        };
+        let server = if opening.serve { Some(take_server_lock(&disk, &system)?) } else { None };
+        if opened != Opened::Ours {
+            disk.replace(&system.join(OPENING.as_str()), b"").map_err(preparing)?;
+        }
+        for folder in [Folder::ACCOUNTS, Folder::AVATARS, Folder::EVENTS, Folder::SESSIONS, Folder::LOCKS] {
+            // On a full or read-only disk an existing house still opens.
+            if let Err(error) = disk.make_folders(&system.join(folder.as_str())) {
+                if opened == Opened::Ours {
+                    tracing::warn!(%error, folder = folder.as_str(), "a folder of the server could not be made");
+                } else {
+                    return Err(preparing(error));
+                }
+            }
+        }
+        let store = Self { root: root.to_owned(), disk, locks: Mutex::default(), server, install };
+        store.clean_up();
+        Ok((store, opened))
+    }
+
+    /// Says that the first start is complete.
+    pub fn finish_opening(&self) -> Result<()> {
+        let place = Place::system().file(&INSTALL);
+        let text = serde_json::to_vec_pretty(&self.install).map_err(Error::internal)?;
+        self.disk.replace(&self.path(&place), &text).map_err(|error| failure("mark the data folder", &place, error))?;
+        let marker = Place::system().file(&OPENING);
+        self.disk.remove_file(&self.path(&marker)).map_err(|error| failure("mark the data folder", &marker, error))
+    }
+
+    /// The user folders that are there, whether or not they have an account.
+    pub fn user_folders(&self) -> Result<Vec<Handle>> {
+        let found = self.disk.list(&self.root).map_err(|error| Error::storage("list the data folder", error))?;
+        Ok(found
+            .into_iter()
+            .filter(|(_, stat)| stat.is_folder)
+            .filter_map(|(name, _)| Handle::parse(name.to_str()?).ok())
+            .collect())
+    }
+
+    /// Removes temporary files that a killed server left where it writes most. Elsewhere they are passed over.
+    fn clean_up(&self) {
+        if self.server.is_none() {
+            return;
+        }
+        let system = self.path(&Place::system());
+        let mut folders = vec![system.clone()];
+        folders
+            .extend([Folder::ACCOUNTS, Folder::AVATARS, Folder::SESSIONS].map(|folder| system.join(folder.as_str())));
+        for handle in self.user_folders().unwrap_or_default() {
+            let user = self.path(&Place::of(&handle));
+            folders.push(user.join(Folder::BACKUPS.as_str()));
+            folders.push(user);
+        }
+        for folder in folders {
+            for (name, _) in self.disk.list(&folder).unwrap_or_default() {
+                if name
+                    .to_str()
+                    .is_some_and(|name| name.starts_with(super::names::TEMP_PREFIX) && name.ends_with(".tmp"))
+                {
+                    let _ = self.disk.remove_file(&folder.join(name));
+                }
+            }
+        }
+    }
+}
+
+enum Found {
+    Ours(Install),
+    New(Opened),
+}
+
+fn look(disk: &Disk, root: &Path, adopt: bool) -> Result<Found> {
+    let system = root.join(Place::system().as_path());
+    match disk.read(&system.join(INSTALL.as_str()), 64 * 1024) {
+        Ok(text) => return parse_install(root, &text).map(Found::Ours),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::storage("read the data folder's mark", error)),
+    }
+    let there = |path: &Path| disk.stat(path).is_ok();
+    if there(&system) && !there(&system.join(OPENING.as_str())) && !adopt {
+        return Err(Error::conflict(
+            "strange_folder",
+            format!(
+                "{} has a _system folder without install.json. It may be damaged, or half copied; nothing was changed. \
+                 Bring the missing file back from a backup, or start once with --adopt to make new accounts for the \
+                 folders that are there.",
+                root.display()
+            ),
+        ));
+    }
+    if there(&root.join(Place::sillytavern_accounts().as_path())) {
+        return Ok(Found::New(Opened::SillyTavern));
+    }
+    let lonely: Vec<String> = match disk.list(root) {
+        Ok(found) => found
+            .into_iter()
+            .filter(|(_, stat)| stat.is_folder)
+            .filter_map(|(name, _)| name.into_string().ok())
+            .filter(|name| Handle::parse(name).is_ok())
+            .collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(Error::storage("look at the data folder", error)),
+    };
+    if !lonely.is_empty() && !adopt && !there(&system.join(OPENING.as_str())) {
+        return Err(Error::conflict(
+            "strange_folder",
+            format!(
+                "{} has folders of users ({}) but no account records. Nothing was changed. If that is right, start once \
+                 with --adopt: every folder gets an account.",
+                root.display(),
+                lonely.join(", ")
+            ),
+        ));
+    }
+    Ok(Found::New(Opened::Fresh))
+}
+
+fn parse_install(root: &Path, text: &[u8]) -> Result<Install> {
+    let install: Install = serde_json::from_slice(text).map_err(|error| {
+        Error::conflict(
+            "strange_folder",
+            format!(
+                "{}/_system/install.json is damaged; nothing was changed. Bring it back from a backup.",
+                root.display()
+            ),
+        )
+        .because(error)
+    })?;
+    if install.format > FORMAT {
+        return Err(Error::conflict(
+            "newer_folder",
+            format!(
+                "{} was written by a newer Tavernkeep (format {}, this program knows up to {FORMAT}). Nothing was changed; \
+                 start the newer program.",
+                root.display(),
+                install.format
+            ),
+        ));
+    }
+    Ok(install)
+}
+
+fn take_server_lock(disk: &Disk, system: &Path) -> Result<std::fs::File> {
+    use std::io::Write;
+    let path = system.join(SERVER_LOCK);
+    let mut file = disk.lock_file(&path).map_err(|error| Error::storage("lock the data folder", error))?;
+    match file.try_lock() {
+        Ok(()) => {
+            let text = format!("{{\"pid\":{},\"started\":{}}}\n", std::process::id(), crate::clock::now_ms());
+            // Only for people who look; the lock itself is what counts.
+            let _ = file.set_len(0).and_then(|()| file.write_all(text.as_bytes()));
+            Ok(file)
+        }
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let holder = disk.read(&path, 1024).ok().and_then(|text| String::from_utf8(text).ok()).unwrap_or_default();
+            Err(Error::conflict(
+                "folder_in_use",
+                format!("Another server already uses this data folder ({}). Stop it first.", holder.trim()),
+            ))
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(Error::storage("lock the data folder", error)),
+    }
+}

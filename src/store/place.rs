@@ -1,0 +1,119 @@
+//! Places in the data folder: built downwards from checked names only.
+
+use std::path::{Path, PathBuf};
+
+use super::names::{FileName, Handle, RelPath};
+
+/// A folder of a user, by SillyTavern's name for it, or one of the server's own under `_system`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Folder(pub(crate) &'static str);
+
+/// The folders every user has, as SillyTavern 1.19 makes them at start.
+pub const USER_FOLDERS: &[Folder] = &[
+    Folder("thumbnails/bg"),
+    Folder("thumbnails/avatar"),
+    Folder("thumbnails/persona"),
+    Folder("worlds"),
+    Folder("User Avatars"),
+    Folder("user/images"),
+    Folder("user/workflows"),
+    Folder("user/files"),
+    Folder("groups"),
+    Folder("group chats"),
+    Folder("chats"),
+    Folder("characters"),
+    Folder("backgrounds"),
+    Folder("NovelAI Settings"),
+    Folder("KoboldAI Settings"),
+    Folder("OpenAI Settings"),
+    Folder("TextGen Settings"),
+    Folder("themes"),
+    Folder("movingUI"),
+    Folder("extensions"),
+    Folder("instruct"),
+    Folder("context"),
+    Folder("QuickReplies"),
+    Folder("assets"),
+    Folder("vectors"),
+    Folder("backups"),
+    Folder("sysprompt"),
+    Folder("reasoning"),
+];
+
+impl Folder {
+    /// Settings snapshots and chat backups.
+    pub const BACKUPS: Self = Self("backups");
+    /// Persona pictures.
+    pub const PERSONAS: Self = Self("User Avatars");
+    /// One record per account.
+    pub const ACCOUNTS: Self = Self("accounts");
+    /// Account pictures, one file per account.
+    pub const AVATARS: Self = Self("avatars");
+    /// The audit log, one file per month.
+    pub const EVENTS: Self = Self("events");
+    /// One file per account with its sessions.
+    pub const SESSIONS: Self = Self("sessions");
+    /// What restores and resets replaced: `undo/<handle>/<id>`.
+    pub const UNDO: Self = Self("undo");
+    /// Restores being prepared: `restores/<id>`.
+    pub const RESTORES: Self = Self("restores");
+    /// Folders of deleted accounts: `trash/<handle>-<time>`.
+    pub const TRASH: Self = Self("trash");
+    /// Lock files that keep the server and the command line apart.
+    pub const LOCKS: Self = Self("locks");
+
+    /// The folder's name, possibly with a `/` in it.
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+/// A place in the data folder, relative to its root.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Place(PathBuf);
+
+impl Place {
+    /// The folder of a user.
+    pub fn of(handle: &Handle) -> Self {
+        Self(PathBuf::from(handle.as_str()))
+    }
+
+    /// The server's own folder.
+    pub fn system() -> Self {
+        Self(PathBuf::from("_system"))
+    }
+
+    /// SillyTavern's account records.
+    pub fn sillytavern_accounts() -> Self {
+        Self(PathBuf::from("_storage"))
+    }
+
+    /// A known folder below.
+    #[must_use]
+    pub fn folder(&self, folder: Folder) -> Self {
+        Self(self.0.join(folder.0))
+    }
+
+    /// A file or folder with a checked name.
+    #[must_use]
+    pub fn file(&self, name: &FileName) -> Self {
+        Self(self.0.join(name.as_str()))
+    }
+
+    /// A file or folder named after a handle, with an ending such as `.json`.
+    #[must_use]
+    pub fn named(&self, handle: &Handle, ending: &'static str) -> Self {
+        Self(self.0.join(format!("{handle}{ending}")))
+    }
+
+    /// Several components below.
+    #[must_use]
+    pub fn below(&self, path: &RelPath) -> Self {
+        Self(self.0.join(path.as_str()))
+    }
+
+    /// The path relative to the data root.
+    pub fn as_path(&self) -> &Path {
+        &self.0
+    }
+}
