@@ -6,10 +6,12 @@ use std::sync::Arc;
 use crate::accounts::{Accounts, By, Lifetime, PasswordHash, Rules};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::events::Events;
-use crate::library::{Portraits, Settings};
+use crate::events::{Event, Events, Origin, What};
+use crate::library::{Portraits, Settings, settings};
+use crate::store::archive::Part;
 use crate::store::opening::Opening;
-use crate::store::{Faults, Handle, Store};
+use crate::store::trash::Swept;
+use crate::store::{Faults, Handle, RestoreId, Store, UndoId};
 
 /// A house that is open.
 pub struct App {
@@ -46,6 +48,11 @@ impl App {
         let opening = Opening { serve: opens.serve, adopt: opens.adopt, faults: opens.faults };
         let (store, opened) = Store::open(&config.data_root, opening)?;
         let store = Arc::new(store);
+        if opens.serve {
+            for handle in store.finish_swaps()? {
+                tracing::warn!(%handle, "a restore that had been interrupted was brought to its end");
+            }
+        }
         let head = opens.notes.map(|folder| folder.join(head_note(&store.install().id)));
         let events = Arc::new(Events::new(Arc::clone(&store), head));
         let accounts = Accounts::open(Arc::clone(&store), Arc::clone(&events), rules(&config), opened)?;
@@ -79,6 +86,70 @@ impl App {
         self.settings.seed(handle)
     }
 
+    /// Deletes an account; `purge` moves its folder to the trash, else it stays where it is.
+    pub fn delete_user(&self, by: By<'_>, handle: &Handle, purge: bool) -> Result<()> {
+        self.accounts.delete(by, handle)?;
+        self.portraits.forget(handle);
+        if purge { self.store.trash_user(handle) } else { Ok(()) }
+    }
+
+    /// Somebody's settings back to the defaults; a snapshot is made first.
+    pub fn reset_settings(&self, handle: &Handle, origin: &Origin) -> Result<()> {
+        self.settings.reset(handle)?;
+        self.portraits.forget(handle);
+        self.events.record(Event::new(What::SettingsReset, origin).to(handle));
+        Ok(())
+    }
+
+    /// Somebody's whole folder starts afresh. What was there becomes an undo point.
+    pub fn reset_folder(&self, handle: &Handle, origin: &Origin) -> Result<UndoId> {
+        let undo = self
+            .store
+            .reset_folder(handle, |writer, tree| writer.create(&tree.file(&settings::FILE), settings::defaults()))?;
+        self.portraits.forget(handle);
+        self.events.record(Event::new(What::FolderReset, origin).to(handle).with("undo", undo.as_str()));
+        Ok(undo)
+    }
+
+    /// Brings the chosen parts of a prepared restore back.
+    pub fn apply_restore(&self, handle: &Handle, id: &RestoreId, parts: &[Part], origin: &Origin) -> Result<UndoId> {
+        let undo = self.store.apply_restore(handle, id, parts)?;
+        self.portraits.forget(handle);
+        let names: Vec<&str> = parts.iter().map(|part| part.id()).collect();
+        self.events
+            .record(Event::new(What::Restored, origin).to(handle).with("parts", names).with("undo", undo.as_str()));
+        Ok(undo)
+    }
+
+    /// Brings an undo point back; the present state becomes one.
+    pub fn undo(&self, handle: &Handle, id: &UndoId, origin: &Origin) -> Result<UndoId> {
+        let undo = self.store.undo(handle, id)?;
+        self.portraits.forget(handle);
+        self.events.record(Event::new(What::Undone, origin).to(handle).with("undo", undo.as_str()));
+        Ok(undo)
+    }
+
+    /// What has to be done now and then: automatic snapshots, times of last use, what has been kept long enough.
+    pub fn keep_house(&self) {
+        self.accounts.sessions().flush();
+        match self.accounts.listing() {
+            Ok(listing) => {
+                let everyone: Vec<Handle> = listing.by_age().iter().map(|account| account.handle.clone()).collect();
+                self.settings.snapshot_due(&everyone);
+            }
+            Err(error) => tracing::warn!(?error, "the accounts could not be read"),
+        }
+    }
+
+    /// Removes undo points, trash and forgotten uploads that have been kept long enough.
+    pub fn sweep(&self) {
+        match self.store.sweep(self.config.backups.undo_days) {
+            Ok(swept) if swept != Swept::default() => tracing::info!(?swept, "old undo points and trash were removed"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(?error, "old undo points and trash could not all be removed"),
+        }
+    }
+
     /// Whether whoever can reach the server over the network is stopped by something else than passwords.
     pub fn is_exposed(&self) -> bool {
         self.config.binds_beyond_loopback() && !self.config.has_network_protection()
@@ -89,8 +160,12 @@ impl App {
         if !self.is_exposed() || self.config.security_override {
             return Ok(());
         }
-        let someone_has_a_password =
-            self.accounts.listing()?.active().iter().any(|account| account.is_active_admin() && account.password.is_some());
+        let someone_has_a_password = self
+            .accounts
+            .listing()?
+            .active()
+            .iter()
+            .any(|account| account.is_active_admin() && account.password.is_some());
         if self.config.enable_user_accounts && someone_has_a_password {
             return Ok(());
         }

@@ -332,7 +332,6 @@ fn explain_shows_values_origins_and_no_secret() {
 #[test]
 fn sillytaverns_default_file_loads_with_one_note() {
     let Ok(path) = std::env::var("SILLYTAVERN_CONFIG") else { return };
-    #[expect(clippy::disallowed_methods, reason = "a test reads a file from outside")]
     let text = std::fs::read_to_string(path).unwrap();
     let loaded = loaded(file(&text));
     assert!(matches!(&*loaded.warnings, [Warning::SillyTavernKeys { .. }]), "{:#?}", loaded.warnings);

@@ -23,7 +23,7 @@ use crate::store::Handle;
 const STALLED: Duration = Duration::from_secs(60);
 
 /// A body, chunk by chunk.
-pub type Body = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
+pub type Body = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send + Sync>>;
 
 /// Who calls.
 #[derive(Debug, Clone)]
@@ -74,11 +74,7 @@ impl Call {
     /// The caller as somebody at the door.
     pub fn visitor(&self) -> Visitor {
         let device = self.header(header::USER_AGENT.as_str()).unwrap_or_default().to_owned();
-        Visitor {
-            address: self.peer.client,
-            device,
-            trusted: !self.state.exposed || self.peer.client.is_loopback(),
-        }
+        Visitor { address: self.peer.client, device, trusted: !self.state.exposed || self.peer.client.is_loopback() }
     }
 
     /// A header's text.
@@ -105,15 +101,16 @@ impl Call {
     /// a missing or other body counts as `{}`.
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T> {
         let bytes = self.json_bytes().await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| Error::invalid("bad_request", format!("The request's body is not what is expected: {error}.")))
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Error::invalid("bad_request", format!("The request's body is not what is expected: {error}."))
+        })
     }
 
     /// The body's bytes, if it is JSON.
     pub async fn json_bytes(&mut self) -> Result<Bytes> {
-        let is_json = self
-            .header(header::CONTENT_TYPE.as_str())
-            .is_some_and(|value| value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json"));
+        let is_json = self.header(header::CONTENT_TYPE.as_str()).is_some_and(|value| {
+            value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+        });
         if !is_json {
             if self.dialect == Dialect::Own {
                 return Err(Error::new(Kind::Unsupported, "unsupported", "The body has to be application/json."));
@@ -173,7 +170,7 @@ pub fn by<'a>(person: &'a Person, origin: &'a Origin) -> By<'a> {
 }
 
 /// Boxes warp's body stream.
-pub fn body<B: Buf>(stream: impl Stream<Item = Result<B, warp::Error>> + Send + 'static) -> Body {
+pub fn body<B: Buf>(stream: impl Stream<Item = Result<B, warp::Error>> + Send + Sync + 'static) -> Body {
     Box::pin(stream.map(|chunk| chunk.map(|mut chunk| chunk.copy_to_bytes(chunk.remaining()))))
 }
 

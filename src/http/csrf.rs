@@ -47,14 +47,17 @@ pub fn check_origin(headers: &HeaderMap) -> Result<()> {
         }
         (None, None) => false,
     };
-    if foreign { Err(Error::forbidden("csrf", "This request came from another site. It was not carried out.")) } else { Ok(()) }
+    if foreign {
+        Err(Error::forbidden("csrf", "This request came from another site. It was not carried out."))
+    } else {
+        Ok(())
+    }
 }
 
 /// Whether the request carries its browser's token.
 pub fn check_token(headers: &HeaderMap, names: &Names, signed_in: bool) -> Result<()> {
     let sent = headers.get(HEADER).map(|value| value.as_bytes()).unwrap_or_default();
-    let good = secret(headers, names, signed_in)
-        .is_some_and(|secret| bool::from(token(secret).as_bytes().ct_eq(sent)));
+    let good = secret(headers, names, signed_in).is_some_and(|secret| bool::from(token(secret).as_bytes().ct_eq(sent)));
     if good {
         Ok(())
     } else {

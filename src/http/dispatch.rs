@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
+use warp::Filter;
 use warp::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use warp::http::{Method, StatusCode};
-use warp::{Filter, Stream};
 
 use super::call::{Body, Call};
 use super::peer::{Arrival, Peer};
@@ -23,16 +23,9 @@ pub fn filter(state: Arc<State>) -> impl Filter<Extract = (Reply,), Error = warp
     warp::ext::get::<Arrival>().and(warp::header::headers_cloned()).and(warp::body::stream()).then(
         move |arrival: Arrival, headers: HeaderMap, body| {
             let state = Arc::clone(&state);
-            async move { answer(state, arrival, headers, call::body(to_stream(body))).await }
+            async move { answer(state, arrival, headers, call::body(body)).await }
         },
     )
-}
-
-/// Names warp's unnameable stream type by what it can do.
-fn to_stream<B: bytes::Buf>(
-    body: impl Stream<Item = Result<B, warp::Error>> + Send + 'static,
-) -> impl Stream<Item = Result<B, warp::Error>> + Send + 'static {
-    body
 }
 
 /// Answers one request; whatever happens there is an answer.

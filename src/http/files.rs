@@ -9,7 +9,6 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use rust_embed::Embed;
 use warp::http::header::{self, HeaderMap};
 use warp::http::{Response, StatusCode};
 
@@ -25,9 +24,15 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-
 /// Smaller files are not worth packing, in bytes.
 const PACKED_FROM: usize = 1024;
 
-#[derive(Embed)]
-#[folder = "public/"]
-struct BuiltIn;
+use built_in::BuiltIn;
+
+#[expect(clippy::disallowed_methods, reason = "the derived code reads our sources, not a data folder")]
+mod built_in {
+    /// The files in `public/`, embedded; read from the disk in debug builds.
+    #[derive(rust_embed::Embed)]
+    #[folder = "public/"]
+    pub(super) struct BuiltIn;
+}
 
 /// The files that are served.
 pub struct Files {
@@ -48,7 +53,7 @@ impl Files {
         if path.as_str().split('/').any(|part| part.starts_with('.')) {
             return Ok(None);
         }
-        if let Some(reply) = self.from_folder(&path, headers).await? {
+        if let Some(reply) = self.in_folder(&path, headers).await? {
             return Ok(Some(reply));
         }
         Ok(self.built_in(&path, headers))
@@ -95,7 +100,7 @@ impl Files {
         Some(bytes)
     }
 
-    async fn from_folder(&self, path: &RelPath, headers: &HeaderMap) -> Result<Option<Reply>> {
+    async fn in_folder(&self, path: &RelPath, headers: &HeaderMap) -> Result<Option<Reply>> {
         let Some(folder) = self.folder.clone() else { return Ok(None) };
         let wanted = path.clone();
         let found = blocking(move || {
@@ -103,7 +108,8 @@ impl Files {
         });
         let Some((bytes, modified)) = found.await? else { return Ok(None) };
         let modified = httpdate::fmt_http_date(modified.unwrap_or(SystemTime::UNIX_EPOCH));
-        let etag = format!("W/\"{:x}-{}\"", bytes.len(), store::Version::of(modified.as_bytes()).to_string().split_at(12).0);
+        let etag =
+            format!("W/\"{:x}-{}\"", bytes.len(), store::Version::of(modified.as_bytes()).to_string().split_at(12).0);
         let mut answer = if matches(headers, &etag) {
             not_modified()
         } else {
@@ -145,9 +151,10 @@ fn range(text: &str, length: usize) -> Option<std::ops::Range<usize>> {
 }
 
 fn matches(headers: &HeaderMap, etag: &str) -> bool {
-    headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|list| {
-        list.split(',').any(|one| one.trim() == etag || one.trim() == "*")
-    })
+    headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|list| list.split(',').any(|one| one.trim() == etag || one.trim() == "*"))
 }
 
 fn not_modified() -> Reply {

@@ -110,7 +110,8 @@ pub async fn check_basic(state: &State, headers: &HeaderMap, peer: &Peer) -> Res
     let per_user = config.per_user_basic_auth && config.enable_user_accounts;
     if !per_user {
         let user = &config.basic_auth_user;
-        let right = user.username.as_bytes().ct_eq(name.as_bytes()) & user.password.expose().as_bytes().ct_eq(password.as_bytes());
+        let right = user.username.as_bytes().ct_eq(name.as_bytes())
+            & user.password.expose().as_bytes().ct_eq(password.as_bytes());
         if bool::from(right) {
             return Ok(None);
         }

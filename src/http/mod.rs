@@ -24,6 +24,7 @@ pub mod state;
 pub mod table;
 pub mod tavern;
 pub mod tickets;
+pub mod tls;
 pub mod zip_stream;
 
 pub use state::State;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use warp::http::{HeaderMap, Method, StatusCode, header};
 
 use super::call::{Call, Person};
+use super::cookies;
 use super::peer::Arrival;
 use super::reply::{self, Dialect, Reply};
 use super::state::State;
-use super::cookies;
 use crate::accounts::{Account, SignedIn};
 use crate::error::{Error, Result};
 use crate::store::Handle;
@@ -44,13 +44,14 @@ pub async fn login(call: Call) -> Result<Reply> {
     if !call.state.app.accounts.rules().accounts {
         return Ok(reply::redirect("/"));
     }
-    if call.person.is_none() && call.query("noauto").is_none() {
-        if let Some((account, how)) = let_in(&call)? {
-            let signed_in = call.state.app.accounts.admit(account, &call.visitor(), how).await?;
-            let mut answer = reply::redirect("/");
-            set_session(&call, &signed_in, &mut answer);
-            return Ok(answer);
-        }
+    if call.person.is_none()
+        && call.query("noauto").is_none()
+        && let Some((account, how)) = let_in(&call)?
+    {
+        let signed_in = call.state.app.accounts.admit(account, &call.visitor(), how).await?;
+        let mut answer = reply::redirect("/");
+        set_session(&call, &signed_in, &mut answer);
+        return Ok(answer);
     }
     file(&call, "login.html").await
 }
@@ -64,7 +65,8 @@ fn let_in(call: &Call) -> Result<Option<(Arc<Account>, &'static str)>> {
         return Ok(Some((account, "sole account")));
     }
     let sso = &call.state.app.config.sso;
-    let headers = [("remote-user", sso.authelia_auth, "authelia"), ("x-authentik-username", sso.authentik_auth, "authentik")];
+    let headers =
+        [("remote-user", sso.authelia_auth, "authelia"), ("x-authentik-username", sso.authentik_auth, "authentik")];
     for (name, on, how) in headers {
         let Some(user) = call.header(name).filter(|_| on && call.peer.by_proxy) else { continue };
         let Ok(handle) = Handle::parse(&user.trim().to_lowercase()) else { continue };
@@ -104,7 +106,11 @@ fn to_login(call: &Call) -> Reply {
 }
 
 async fn file(call: &Call, name: &str) -> Result<Reply> {
-    call.state.files.get(name, &call.headers).await?.ok_or_else(|| Error::internal(format!("{name} is not in the client")))
+    call.state
+        .files
+        .get(name, &call.headers)
+        .await?
+        .ok_or_else(|| Error::internal(format!("{name} is not in the client")))
 }
 
 /// Everything that is not a route: a file of the client, or nothing.

@@ -45,21 +45,23 @@ impl Peer {
 }
 
 fn forwarded(headers: &HeaderMap, config: &Config) -> Option<IpAddr> {
-    let believed = config.forwarded_headers;
+    let believed = &config.forwarded_headers;
     let single = |name, on: bool| header(headers, name).filter(|_| on).and_then(parse);
-    single("cf-connecting-ip", believed.cf_connecting_ip).or_else(|| single("x-real-ip", believed.x_real_ip)).or_else(|| {
-        // Each proxy appends whom it heard from: the nearest that is not a proxy of ours is as far as we can believe.
-        let chain: Vec<IpAddr> = headers
-            .get_all("x-forwarded-for")
-            .iter()
-            .filter(|_| believed.x_forwarded_for)
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .filter_map(parse)
-            .collect();
-        let outside = chain.iter().rev().find(|address| !config.sso.trusted_proxies.contains(**address));
-        outside.or(chain.first()).copied()
-    })
+    single("cf-connecting-ip", believed.cf_connecting_ip).or_else(|| single("x-real-ip", believed.x_real_ip)).or_else(
+        || {
+            // Each proxy appends whom it heard from: the nearest that is not a proxy of ours is as far as we can believe.
+            let chain: Vec<IpAddr> = headers
+                .get_all("x-forwarded-for")
+                .iter()
+                .filter(|_| believed.x_forwarded_for)
+                .filter_map(|value| value.to_str().ok())
+                .flat_map(|value| value.split(','))
+                .filter_map(parse)
+                .collect();
+            let outside = chain.iter().rev().find(|address| !config.sso.trusted_proxies.contains(**address));
+            outside.or(chain.first()).copied()
+        },
+    )
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -13,7 +13,8 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::store::{self, Expect, FileName, Handle, Owner, Place, Store, Version, Writer};
 
-const SETTINGS: FileName = FileName::known("settings.json");
+/// The file's name in a user's folder.
+pub const FILE: FileName = FileName::known("settings.json");
 const DAMAGED_PREFIX: &str = "settings.damaged-";
 /// The settings of somebody new. SillyTavern's client asks its first questions when it sees `firstRun`.
 const DEFAULTS: &[u8] = b"{\n    \"firstRun\": true\n}";
@@ -290,7 +291,7 @@ impl Settings {
 
 /// Where a user's settings are.
 pub fn place(handle: &Handle) -> Place {
-    Place::of(handle).file(&SETTINGS)
+    Place::of(handle).file(&FILE)
 }
 
 /// The default settings' text.

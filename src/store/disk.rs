@@ -418,7 +418,9 @@ pub fn read_public(folder: &Path, path: &RelPath) -> io::Result<Option<(Vec<u8>,
     let found = folder.canonicalize().and_then(|root| Ok((folder.join(path.as_str()).canonicalize()?, root)));
     let (path, root) = match found {
         Ok(found) => found,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(error) => return Err(error),
     };
     if !path.starts_with(&root) || !fs::metadata(&path)?.is_file() {
@@ -441,6 +443,39 @@ pub fn create_host_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
         path.to_owned()
     };
     Disk::default().create(&path, bytes)
+}
+
+/// A new file of the host, outside the data folder, that appears under its name only when it is whole.
+pub struct HostFile {
+    temp: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+impl HostFile {
+    /// Starts the file. Something else under its name is refused at the end.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let folder = match parent(path)? {
+            empty if empty.as_os_str().is_empty() => Path::new("."),
+            folder => folder,
+        };
+        Ok(Self { temp: Disk::default().temp_in(folder)?, path: path.to_owned() })
+    }
+
+    /// Gives the file its name, once its bytes are on the disk.
+    pub fn keep(self) -> io::Result<()> {
+        self.temp.as_file().sync_all()?;
+        self.temp.persist_noclobber(&self.path).map(drop).map_err(|failed| failed.error)
+    }
+}
+
+impl Write for HostFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.temp.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.temp.flush()
+    }
 }
 
 /// Replaces a small file of the host that is derived and may be stale, without waiting for the disk.

@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use disk::{
-    Faults, Stat, Step, create_host_file, note_on_host, open_host_file, open_log, read_host_file, read_public,
+    Faults, HostFile, Stat, Step, create_host_file, note_on_host, open_host_file, open_log, read_host_file, read_public,
 };
 pub use ids::{RestoreId, UndoId};
 pub use names::{FileName, Handle, RelPath};

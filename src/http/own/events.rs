@@ -14,8 +14,10 @@ const MOST: usize = 500;
 pub async fn list(call: Call) -> Result<Reply> {
     let number = |name: &str| {
         let text = call.query(name);
-        text.map(|text| text.parse::<u64>().map_err(|_| Error::invalid("bad_request", format!("{name} is not a number."))))
-            .transpose()
+        text.map(|text| {
+            text.parse::<u64>().map_err(|_| Error::invalid("bad_request", format!("{name} is not a number.")))
+        })
+        .transpose()
     };
     let (before, limit) = (number("before")?, number("limit")?.unwrap_or(100));
     let limit = usize::try_from(limit).unwrap_or(MOST).clamp(1, MOST);

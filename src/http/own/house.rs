@@ -12,7 +12,8 @@ use crate::http::{csrf, pages};
 /// `GET /api/v1/house`.
 pub async fn get(call: Call) -> Result<Reply> {
     let (secret, cookie) = pages::csrf_secret(&call)?;
-    let token = if call.state.app.config.disable_csrf_protection { "disabled".to_owned() } else { csrf::token(&secret) };
+    let token =
+        if call.state.app.config.disable_csrf_protection { "disabled".to_owned() } else { csrf::token(&secret) };
     let (state, person) = (call.state.clone(), call.person.clone());
     let body = blocking(move || {
         let rules = state.app.accounts.rules();

@@ -104,7 +104,10 @@ pub async fn set_password(mut call: Call) -> Result<Reply> {
     let Person { account, session } = call.person()?.clone();
     let handle = call.handle()?;
     if handle == account.handle && account.password.is_some() {
-        return Err(Error::forbidden("not_yourself", "Change your own password on your account page, with the old one."));
+        return Err(Error::forbidden(
+            "not_yourself",
+            "Change your own password on your account page, with the old one.",
+        ));
     }
     let accounts = &call.state.app.accounts;
     accounts.change_password(&account, session, &handle, OldPassword::NotAsked, &new_password, &call.visitor()).await?;
@@ -144,6 +147,10 @@ pub fn known(state: &crate::http::State, handle: &Handle) -> Result<std::sync::A
 }
 
 /// Whether whoever calls may act on that account with this permission.
-pub fn require_on(call: &Call, permission: crate::access::Permission, account: &crate::accounts::Account) -> Result<()> {
+pub fn require_on(
+    call: &Call,
+    permission: crate::access::Permission,
+    account: &crate::accounts::Account,
+) -> Result<()> {
     require(call.me()?.actor(), permission, What::Person(&account.handle, account.role))
 }

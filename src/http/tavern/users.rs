@@ -8,9 +8,9 @@ use crate::accounts::{Account, Picture};
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::http::call::{Call, by};
-use crate::http::pages;
 use crate::http::reply::{self, Reply};
 use crate::http::state::State;
+use crate::http::{own, pages};
 use crate::store::Handle;
 
 /// The picture of whoever has none.
@@ -207,6 +207,25 @@ pub async fn change_name(mut call: Call) -> Result<Reply> {
         Ok(reply::nothing())
     })
     .await
+}
+
+#[derive(Deserialize)]
+struct Backup {
+    handle: Option<String>,
+}
+
+/// `POST /api/users/backup`: the zip, at once.
+pub async fn backup(mut call: Call) -> Result<Reply> {
+    let Backup { handle } = call.json().await?;
+    let handle = target(&call, handle)?;
+    let account = own::users::known(&call.state, &handle)?;
+    if handle != call.me()?.handle {
+        let permission = crate::access::Permission::BackupsOthers;
+        own::users::require_on(&call, permission, &account)?;
+    }
+    let secrets = call.state.app.config.allow_keys_exposure;
+    let ticket = own::backups::ticket(&call, handle, secrets).await?;
+    own::backups::start(&call.state, ticket, call.origin()).await
 }
 
 #[derive(Deserialize)]
