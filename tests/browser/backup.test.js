@@ -81,7 +81,7 @@ test("brought back: a plan first, then done, then undone", async (t) => {
   assert.equal(await there(join(tavern.data, "ada", "characters", evil)), true);
 
   const undo = page.locator("#undo");
-  await undo.locator("li").nth(1).waitFor();
+  await undo.locator("li").first().waitFor();
   await undo
     .getByRole("button", { name: /^Delete/ })
     .last()
