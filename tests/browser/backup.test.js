@@ -125,6 +125,8 @@ test("a file that is no backup is refused with the reason; never mind forgets on
   await section.getByText("empty.zip is empty.").waitFor();
   const zip = await download(page);
   await input.setInputFiles({ name: "backup.zip", mimeType: "application/zip", buffer: zip.bytes });
+  await section.getByText("Nothing to bring back").waitFor();
+  assert.equal(await section.getByRole("button", { name: "Bring these back" }).count(), 0);
   await section.getByRole("button", { name: "Never mind" }).click();
   await section.getByText("Drop a backup here").waitFor();
 });
