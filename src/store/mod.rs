@@ -23,6 +23,8 @@ pub mod place;
 mod record;
 pub mod restore;
 mod swap;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod trash;
 pub mod undo;
 pub mod version;
