@@ -207,3 +207,6 @@ impl Trashed {
         Ok(Place::system().folder(Folder::TRASH).file(&name))
     }
 }
+
+#[cfg(test)]
+mod tests;
