@@ -23,6 +23,10 @@ pub enum Kind {
     Conflict,
     /// Larger than the limit.
     TooLarge,
+    /// A body of a kind that is not taken here.
+    Unsupported,
+    /// The request calls the server by a name that is not its own.
+    Misdirected,
     /// Too often; try again after this time.
     TooMany(Duration),
     /// The server cannot take more of this right now.

@@ -1,6 +1,30 @@
 //! Tavernkeep: one small binary that hosts AI chat for a household, keeps every word in plain files, and never loses one.
+//!
+//! The rooms, from the top floor down; each knows only those below it:
+//!
+//! - [`cli`]: the commands
+//! - [`http`]: the web: accept loop, route table, gate, one file per noun of each dialect
+//! - [`app`]: the rooms put together
+//! - [`library`]: what a user owns
+//! - [`accounts`]: who lives here and how they get in
+//! - [`access`]: who may do what
+//! - [`events`]: the audit log
+//! - [`store`], [`config`]: the data folder; the configuration
+//!
+//! Beside them stand [`error`], [`clock`], [`random`] and [`blocking`], which know nobody.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests look at the files themselves"))]
+
+pub mod access;
+pub mod accounts;
+pub mod app;
+pub mod blocking;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod error;
+pub mod events;
+pub mod http;
+pub mod library;
 pub mod random;
 pub mod store;

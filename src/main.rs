@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! Parses the command line and hands over.
+
+fn main() -> std::process::ExitCode {
+    tavernkeep::cli::main()
+}

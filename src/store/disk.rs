@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use super::names::TEMP_PREFIX;
+use super::names::{RelPath, TEMP_PREFIX};
 
 /// What a step does; a [`Faults`] plan chooses by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -291,6 +291,14 @@ impl Disk {
         if is_new { self.sync_folder(parent(path)?) } else { Ok(()) }
     }
 
+    /// Cuts a file to its first `size` bytes.
+    pub(crate) fn cut(&self, path: &Path, size: u64) -> io::Result<()> {
+        self.step(Step::Write)?;
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.set_len(size)?;
+        self.sync(&file)
+    }
+
     /// Writes all of `bytes`. A failing step leaves half of them, as a full disk does.
     pub(crate) fn write(&self, file: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
         if let Err(error) = self.step(Step::Write) {
@@ -404,6 +412,24 @@ pub fn read_host_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A plain file below a folder of the host that is served to browsers, with its time; `None` when there is none. Links that
+/// lead out of the folder are not followed.
+pub fn read_public(folder: &Path, path: &RelPath) -> io::Result<Option<(Vec<u8>, Option<SystemTime>)>> {
+    let found = folder.canonicalize().and_then(|root| Ok((folder.join(path.as_str()).canonicalize()?, root)));
+    let (path, root) = match found {
+        Ok(found) => found,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    if !path.starts_with(&root) || !fs::metadata(&path)?.is_file() {
+        return Ok(None);
+    }
+    let modified = fs::metadata(&path)?.modified().ok();
+    Ok(Some((fs::read(&path)?, modified)))
+}
+
 /// Opens a file of the host for reading: an archive to be restored.
 pub fn open_host_file(path: &Path) -> io::Result<File> {
     Disk::default().open(path)
@@ -417,6 +443,39 @@ pub fn create_host_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
         path.to_owned()
     };
     Disk::default().create(&path, bytes)
+}
+
+/// A new file of the host, outside the data folder, that appears under its name only when it is whole.
+pub struct HostFile {
+    temp: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+impl HostFile {
+    /// Starts the file. Something else under its name is refused at the end.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let folder = match parent(path)? {
+            empty if empty.as_os_str().is_empty() => Path::new("."),
+            folder => folder,
+        };
+        Ok(Self { temp: Disk::default().temp_in(folder)?, path: path.to_owned() })
+    }
+
+    /// Gives the file its name, once its bytes are on the disk.
+    pub fn keep(self) -> io::Result<()> {
+        self.temp.as_file().sync_all()?;
+        self.temp.persist_noclobber(&self.path).map(drop).map_err(|failed| failed.error)
+    }
+}
+
+impl Write for HostFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.temp.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.temp.flush()
+    }
 }
 
 /// Replaces a small file of the host that is derived and may be stale, without waiting for the disk.

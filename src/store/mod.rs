@@ -14,6 +14,7 @@
 //! lets one writer at a time into a user's folder, in this process and among processes.
 
 pub mod archive;
+#[expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
 pub(crate) mod disk;
 pub mod ids;
 pub mod moment;
@@ -35,7 +36,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use disk::{Faults, Stat, Step, create_host_file, note_on_host, open_host_file, open_log, read_host_file};
+pub use disk::{
+    Faults, HostFile, Stat, Step, create_host_file, note_on_host, open_host_file, open_log, read_host_file, read_public,
+};
 pub use ids::{RestoreId, UndoId};
 pub use names::{FileName, Handle, RelPath};
 pub use opening::{Install, Opened};
@@ -261,6 +264,11 @@ impl Writer<'_> {
     /// Appends to a file, making it if need be.
     pub fn append(&self, place: &Place, bytes: &[u8]) -> Result<()> {
         self.store.disk.append(&self.own(place)?, bytes).map_err(|error| failure("add to a file", place, error))
+    }
+
+    /// Cuts a file to its first `size` bytes: for an incomplete last line that has been set aside.
+    pub fn cut(&self, place: &Place, size: u64) -> Result<()> {
+        self.store.disk.cut(&self.own(place)?, size).map_err(|error| failure("mend a file", place, error))
     }
 
     /// Removes a file; one that is not there is fine.

@@ -1,0 +1,104 @@
+// Builds the page from nodes, never from strings of HTML: whatever a name contains, it stays text.
+
+/** @typedef {Node | string | number | null | undefined | false} Child */
+/** @typedef {Record<string, unknown>} Props */
+
+/**
+ * An element with attributes, listeners (`onclick: fn`) and children. `true` sets an empty attribute; `false`, `null`
+ * and `undefined` set none. `value`, `checked` and `indeterminate` are set as properties.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Props | null} [props]
+ * @param {...(Child | Child[])} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function h(tag, props, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(props ?? {})) set(element, name, value);
+  element.append(...nodes(children));
+  return element;
+}
+
+/** @param {HTMLElement} element @param {string} name @param {unknown} value */
+function set(element, name, value) {
+  if (value === undefined || value === null || value === false) return;
+  if (name.startsWith("on") && typeof value === "function") {
+    element.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+  } else if (name === "value" || name === "checked" || name === "indeterminate") {
+    Reflect.set(element, name, value);
+  } else if (name === "style" || name.startsWith("on")) {
+    throw new TypeError(`${name} is not set as an attribute here`);
+  } else {
+    element.setAttribute(name, value === true ? "" : String(value));
+  }
+}
+
+/** @param {(Child | Child[])[]} children @returns {(Node | string)[]} */
+function nodes(children) {
+  /** @type {(Node | string)[]} */
+  const out = [];
+  for (const child of children.flat()) {
+    if (child === null || child === undefined || child === false) continue;
+    out.push(child instanceof Node ? child : String(child));
+  }
+  return out;
+}
+
+/** Puts these children in place of what is there. @param {Element} parent @param {...(Child | Child[])} children */
+export function fill(parent, ...children) {
+  parent.replaceChildren(...nodes(children));
+}
+
+/** A link target inside this site. Anything else becomes the home page. @param {string | null} path */
+export function ownPath(path) {
+  if (!path || !path.startsWith("/")) return "/";
+  try {
+    const url = new URL(path, location.origin);
+    return url.origin === location.origin ? url.pathname + url.search + url.hash : "/";
+  } catch {
+    return "/";
+  }
+}
+
+/**
+ * Makes `<name>` an element of ours: `draw` fills it when it first comes onto the page.
+ * @param {string} name
+ * @param {(place: HTMLElement) => unknown} draw
+ */
+export function define(name, draw) {
+  customElements.define(
+    name,
+    class extends HTMLElement {
+      #drawn = false;
+      connectedCallback() {
+        if (this.#drawn) return;
+        this.#drawn = true;
+        draw(this);
+      }
+    },
+  );
+}
+
+/** What tells an element from its neighbours: its key if it has one, else what names it for its reader. @param {Element} element */
+const named = (element) =>
+  element.getAttribute("data-key") ?? element.getAttribute("aria-label") ?? element.textContent;
+
+/**
+ * Keeps the focus where the reader was when its element has been drawn anew: on the one of the same name in `place`,
+ * else on the first that can be pressed there, else on the place itself.
+ * @param {Element} old @param {HTMLElement} place
+ */
+export function refocus(old, place) {
+  const all = [...place.querySelectorAll("button:not([hidden]), a[href], input:not([hidden])")];
+  const next = all.find((element) => named(element) === named(old)) ?? all[0] ?? place;
+  if (next === place) place.tabIndex = -1;
+  /** @type {HTMLElement} */ (next).focus({ preventScroll: true });
+}
+
+let counter = 0;
+
+/** An id no other element has. @param {string} [prefix] */
+export function uid(prefix = "tk") {
+  counter += 1;
+  return `${prefix}-${counter}`;
+}

@@ -1,0 +1,95 @@
+// Numbers and moments as people read them: sizes, counts, "3 minutes ago", and what a browser calls itself.
+
+const units = ["bytes", "KB", "MB", "GB", "TB"];
+
+/** @param {number} bytes */
+export function size(bytes) {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  if (unit === 0) return value === 1 ? "1 byte" : `${value} bytes`;
+  return `${value.toLocaleString(undefined, { maximumFractionDigits: value < 10 ? 1 : 0 })} ${units[unit]}`;
+}
+
+/** `count(1, "file")` is "1 file", `count(2, "file")` is "2 files". @param {number} n @param {string} one @param {string} [many] */
+export function count(n, one, many = `${one}s`) {
+  return `${n.toLocaleString()} ${n === 1 ? one : many}`;
+}
+
+/** @param {number} ms */
+export function fullDate(ms) {
+  return new Date(ms).toLocaleString(undefined, { dateStyle: "long", timeStyle: "short" });
+}
+
+/** @type {[Intl.RelativeTimeFormatUnit, number][]} */
+const steps = [
+  ["year", 31_536_000],
+  ["month", 2_592_000],
+  ["week", 604_800],
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+];
+
+/** "yesterday", "3 hours ago"; under a minute is "just now". @param {number} ms @param {number} [now] */
+export function ago(ms, now = Date.now()) {
+  const seconds = (ms - now) / 1000;
+  const words = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+  for (const [unit, length] of steps) {
+    if (Math.abs(seconds) >= length) return words.format(Math.round(seconds / length), unit);
+  }
+  return "just now";
+}
+
+/** How long a wait is: "2 minutes 5 seconds". @param {number} seconds */
+export function wait(seconds) {
+  if (seconds < 60) return count(seconds, "second");
+  const minutes = Math.floor(seconds / 60);
+  const rest = seconds % 60;
+  if (minutes >= 60) return `${count(Math.floor(minutes / 60), "hour")} ${count(minutes % 60, "minute")}`;
+  return rest ? `${count(minutes, "minute")} ${count(rest, "second")}` : count(minutes, "minute");
+}
+
+/** @type {[RegExp, string][]} */
+const browsers = [
+  [/\bEdgA?\//, "Edge"],
+  [/\bOPR\//, "Opera"],
+  [/\bSamsungBrowser\//, "Samsung Internet"],
+  [/\bFirefox\/|\bFxiOS\//, "Firefox"],
+  [/\bHeadlessChrome\//, "Chrome"],
+  [/\bChrome\/|\bCriOS\//, "Chrome"],
+  [/\bSafari\//, "Safari"],
+  [/^curl\//, "curl"],
+];
+
+/** @type {[RegExp, string][]} */
+const systems = [
+  [/iPhone/, "iPhone"],
+  [/iPad/, "iPad"],
+  [/Android/, "Android"],
+  [/Windows/, "Windows"],
+  [/CrOS/, "ChromeOS"],
+  [/Mac OS X|Macintosh/, "Mac"],
+  [/Linux/, "Linux"],
+];
+
+/**
+ * A user agent's words made short: "Firefox on Linux".
+ * @param {string} agent
+ * @returns {{name: string, small: boolean}}
+ */
+export function device(agent) {
+  const browser = browsers.find(([pattern]) => pattern.test(agent))?.[1];
+  const system = systems.find(([pattern]) => pattern.test(agent))?.[1];
+  const small = /iPhone|Android.*Mobile|Mobile.*Firefox/.test(agent);
+  if (browser && system) return { name: `${browser} on ${system}`, small };
+  return { name: browser ?? system ?? (agent.slice(0, 60) || "An unknown device"), small };
+}
+
+/** Bytes of a text in UTF-8, which is what a password's length is counted in. @param {string} text */
+export function byteLength(text) {
+  return new TextEncoder().encode(text).length;
+}

@@ -1,0 +1,157 @@
+//! All accounts in memory, checked against the disk.
+//!
+//! Every request asks who its session belongs to, so the records are kept in memory. The host's command line may change
+//! them at any time, and that has to hold at the very next request; so each look costs one `stat` of the accounts' folder,
+//! whose time changes with every record that is replaced in it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+
+use super::account::Account;
+use crate::error::{Error, Result};
+use crate::store::{Expect, FileName, Folder, Handle, Owner, Place, Stat, Store, Writer};
+
+/// A folder's time may be this coarse: a change within it is not visible in the time.
+const CLOCK_GRAIN: Duration = Duration::from_millis(50);
+/// No record of ours is near this size.
+const RECORD_LIMIT: u64 = 1024 * 1024;
+
+/// The accounts of a data folder.
+pub struct Directory {
+    store: Arc<Store>,
+    now: ArcSwap<Listing>,
+}
+
+/// All accounts at one moment.
+#[derive(Debug, Default)]
+pub struct Listing {
+    accounts: BTreeMap<Handle, Arc<Account>>,
+    damaged: Vec<FileName>,
+    /// The folder's state when this was read; `None` while it could still change unseen.
+    as_of: Option<Stat>,
+}
+
+impl Listing {
+    /// The account of that handle.
+    pub fn get(&self, handle: &Handle) -> Option<&Arc<Account>> {
+        self.accounts.get(handle)
+    }
+
+    /// All accounts, in the order in which they were made.
+    pub fn by_age(&self) -> Vec<Arc<Account>> {
+        let mut all: Vec<_> = self.accounts.values().cloned().collect();
+        all.sort_by(|a, b| a.created.cmp(&b.created).then_with(|| a.handle.cmp(&b.handle)));
+        all
+    }
+
+    /// Those who can sign in, in the order in which they were made.
+    pub fn active(&self) -> Vec<Arc<Account>> {
+        self.by_age().into_iter().filter(|account| account.enabled).collect()
+    }
+
+    /// The one account that can sign in, if there is just one.
+    pub fn sole_active(&self) -> Option<Arc<Account>> {
+        let mut active = self.accounts.values().filter(|account| account.enabled);
+        let sole = active.next()?;
+        active.next().is_none().then(|| Arc::clone(sole))
+    }
+
+    /// How many admins can sign in.
+    pub fn active_admins(&self) -> usize {
+        self.accounts.values().filter(|account| account.is_active_admin()).count()
+    }
+
+    /// Whether some account still has SillyTavern's kind of hash.
+    pub fn has_scrypt(&self) -> bool {
+        self.accounts.values().any(|account| account.password.as_ref().is_some_and(super::PasswordHash::is_scrypt))
+    }
+
+    /// Records that cannot be read. Their accounts cannot sign in; the files are left as they are.
+    pub fn damaged(&self) -> &[FileName] {
+        &self.damaged
+    }
+}
+
+impl Directory {
+    /// Reads all accounts of `store`.
+    pub fn open(store: Arc<Store>) -> Result<Self> {
+        let directory = Self { store, now: ArcSwap::default() };
+        let listing = directory.current()?;
+        for file in listing.damaged() {
+            tracing::error!(%file, "an account's record cannot be read; the account cannot sign in until it is mended");
+        }
+        Ok(directory)
+    }
+
+    /// All accounts as they are on the disk now.
+    pub fn current(&self) -> Result<Arc<Listing>> {
+        let stat = self.store.stat(&folder())?;
+        let known = self.now.load();
+        if known.as_of.is_some() && known.as_of == stat {
+            return Ok(Arc::clone(&known));
+        }
+        let fresh = Arc::new(self.read(stat)?);
+        self.now.store(Arc::clone(&fresh));
+        Ok(fresh)
+    }
+
+    fn read(&self, stat: Option<Stat>) -> Result<Listing> {
+        let mut listing = Listing::default();
+        for entry in self.store.list(&folder())? {
+            let Some(stem) = entry.name.as_str().strip_suffix(".json") else { continue };
+            let bytes = self.store.read_at_most(&folder().file(&entry.name), RECORD_LIMIT)?;
+            match serde_json::from_slice::<Account>(&bytes) {
+                Ok(account) if account.handle.as_str() == stem => {
+                    listing.accounts.insert(account.handle.clone(), Arc::new(account));
+                }
+                Ok(_) | Err(_) => listing.damaged.push(entry.name),
+            }
+        }
+        let settled = |stat: &Stat| SystemTime::now().duration_since(stat.modified).is_ok_and(|age| age > CLOCK_GRAIN);
+        listing.as_of = stat.filter(settled);
+        Ok(listing)
+    }
+
+    /// Runs `work` while nobody else changes accounts, on the accounts as they are now.
+    pub fn change<T>(&self, work: impl FnOnce(&Listing, &Records<'_>) -> Result<T>) -> Result<T> {
+        self.store.writing(&Owner::System, |writer| {
+            let listing = self.current()?;
+            work(&listing, &Records(writer))
+        })
+    }
+}
+
+/// The right to write account records; [`Directory::change`] gives it.
+pub struct Records<'a>(&'a Writer<'a>);
+
+impl Records<'_> {
+    /// Writes an account's record.
+    pub fn save(&self, account: &Account) -> Result<()> {
+        self.0.write(&record(&account.handle), &text(account)?, Expect::Anything)
+    }
+
+    /// Writes a new account's record; refuses when there is one.
+    pub fn create(&self, account: &Account) -> Result<()> {
+        self.0.create(&record(&account.handle), &text(account)?)
+    }
+
+    /// Removes an account's record.
+    pub fn remove(&self, handle: &Handle) -> Result<()> {
+        self.0.remove(&record(handle))
+    }
+}
+
+fn text(account: &Account) -> Result<Vec<u8>> {
+    serde_json::to_vec_pretty(account).map_err(Error::internal)
+}
+
+fn folder() -> Place {
+    Place::system().folder(Folder::ACCOUNTS)
+}
+
+fn record(handle: &Handle) -> Place {
+    folder().named(handle, ".json")
+}

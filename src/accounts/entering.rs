@@ -1,0 +1,396 @@
+//! Signing in, and getting in again without the password.
+//!
+//! In discreet mode nothing here tells whether a handle exists: an unknown handle, a disabled account and a wrong password
+//! take the same way, compute the same hashes, write one event, and end in the same answer.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::account::{Account, new_epoch};
+use super::codes::Purpose;
+use super::limits::{Act, Network};
+use super::password::{Attempt, Password, PasswordHash};
+use super::sessions::{Session, Token};
+use super::{Accounts, By};
+use crate::blocking::blocking;
+use crate::error::{Error, Result};
+use crate::events::{Event, Origin, What};
+use crate::store::Handle;
+
+const SIGN_IN_WINDOW: Duration = Duration::from_secs(60);
+const CODE_WINDOW: Duration = Duration::from_secs(300);
+/// Codes that can be asked for one account in a while, from wherever.
+const CODES_PER_ACCOUNT: u32 = 10;
+const CODES_PER_ACCOUNT_WINDOW: Duration = Duration::from_secs(15 * 60);
+
+/// Somebody at the door.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    /// Their address.
+    pub address: IpAddr,
+    /// What their browser says it is.
+    pub device: String,
+    /// Whether someone at that address may enter an account that has no password.
+    pub trusted: bool,
+}
+
+impl Visitor {
+    fn network(&self) -> Network {
+        Network::of(self.address)
+    }
+
+    fn origin(&self, actor: Option<&Handle>) -> Origin {
+        Origin { actor: actor.cloned(), address: Some(self.address) }
+    }
+}
+
+/// A fresh session, with the secret for the browser.
+pub struct SignedIn {
+    /// Who.
+    pub account: Arc<Account>,
+    /// The session.
+    pub session: Arc<Session>,
+    /// The cookie's value.
+    pub token: Token,
+}
+
+/// What a handle typed at the door stands for.
+struct Typed {
+    /// Keys limits, whether or not there is such an account.
+    key: String,
+    account: Option<Arc<Account>>,
+}
+
+impl Accounts {
+    /// Signs in by handle and password.
+    pub async fn sign_in(self: &Arc<Self>, typed: &str, password: &str, visitor: &Visitor) -> Result<SignedIn> {
+        let attempt = Attempt::parse(password)?;
+        self.count(Act::SignIn, self.rules.sign_in_tries, SIGN_IN_WINDOW, visitor).await?;
+        let typed = self.who(typed)?;
+        self.wait_for_turn(&typed, visitor).await?;
+
+        let account = typed.account.as_ref();
+        let open = account.is_some_and(|account| account.enabled && account.password.is_none());
+        let right = if open && visitor.trusted {
+            true
+        } else {
+            let hash = account.and_then(|account| account.password.clone());
+            let legacy = self.listing()?.has_scrypt();
+            self.hasher.verify(Attempt::parse(password)?, hash, legacy).await?
+        };
+        match account {
+            Some(account) if right && account.enabled => {
+                self.networks.clear(&(Act::SignIn, visitor.network()));
+                self.brake.right(&typed.key);
+                let account = self.refresh_hash(account, &attempt).await;
+                self.admit(account, visitor, "password").await
+            }
+            _ => Err(self.refuse(typed, open, visitor).await),
+        }
+    }
+
+    /// Signs in somebody whom another authority vouches for (`how`), such as a proxy that has checked them.
+    pub async fn admit(
+        self: &Arc<Self>,
+        account: Arc<Account>,
+        visitor: &Visitor,
+        how: &'static str,
+    ) -> Result<SignedIn> {
+        let (this, visitor) = (Arc::clone(self), visitor.clone());
+        blocking(move || {
+            let (token, session) = this.sessions.start(&account, &visitor.device, Some(visitor.address))?;
+            let event = Event::new(What::SignedIn, &visitor.origin(Some(&account.handle)));
+            this.events.record(event.to(&account.handle).with("how", how));
+            Ok(SignedIn { account, session, token })
+        })
+        .await
+    }
+
+    /// Ends one session.
+    pub fn sign_out(&self, session: &Session, address: Option<IpAddr>) -> Result<()> {
+        self.sessions.end(&session.handle, |other| other.id == session.id)?;
+        let origin = Origin { actor: Some(session.handle.clone()), address };
+        self.events.record(Event::new(What::SignedOut, &origin).to(&session.handle));
+        Ok(())
+    }
+
+    /// Prints a recovery code for `typed` on the console.
+    pub async fn request_recovery(self: &Arc<Self>, typed: &str, visitor: &Visitor) -> Result<()> {
+        self.count(Act::Recover, self.rules.recover_tries, CODE_WINDOW, visitor).await?;
+        let typed = self.who(typed)?;
+        self.code_requests
+            .take((Act::Recover, typed.key.clone()), CODES_PER_ACCOUNT, CODES_PER_ACCOUNT_WINDOW)
+            .map_err(too_many)?;
+        let account = typed.account.filter(|account| account.enabled || !self.rules.discreet);
+        let verdict = match &account {
+            Some(account) if account.enabled => {
+                let code = self.codes.make(Purpose::Recovery, &account.handle, self.rules.code_length)?;
+                say(&format!("{}, your password recovery code is: {code}", account.name));
+                Ok(())
+            }
+            Some(_) => Err(disabled()),
+            None if self.rules.discreet => Ok(()),
+            None => Err(Error::not_found("User not found")),
+        };
+        self.note(What::RecoveryRequested, account.as_deref(), visitor, &[]).await?;
+        verdict
+    }
+
+    /// Sets a new password (empty: none) for whoever read the code on the console. All sessions end.
+    pub async fn redeem_recovery(
+        self: &Arc<Self>,
+        typed: &str,
+        code: &str,
+        new: &str,
+        visitor: &Visitor,
+    ) -> Result<()> {
+        let new = Password::optional(new)?;
+        self.allow(Act::Recover, self.rules.recover_tries, visitor)?;
+        let typed = self.who(typed)?;
+        let account = match typed.account {
+            Some(account) if account.enabled => Some(account),
+            Some(_) if !self.rules.discreet => return Err(disabled()),
+            None if !self.rules.discreet => return Err(Error::not_found("User not found")),
+            _ => None,
+        };
+        let right = account.as_ref().is_some_and(|account| self.codes.redeem(Purpose::Recovery, &account.handle, code));
+        let Some(account) = account.filter(|_| right) else {
+            let counted = self.count(Act::Recover, self.rules.recover_tries, CODE_WINDOW, visitor).await;
+            self.note(What::RecoveryUsed, None, visitor, &[("outcome", "wrong code")]).await?;
+            counted?;
+            return Err(Error::forbidden("wrong_code", "Incorrect code"));
+        };
+        self.networks.clear(&(Act::Recover, visitor.network()));
+        self.brake.right(account.handle.as_str());
+        let hash = self.hash(new).await?;
+        let (this, origin, handle) = (Arc::clone(self), visitor.origin(None), account.handle.clone());
+        blocking(move || {
+            this.set_password(By::Host(&Origin::default()), &handle, hash, |_| true)?;
+            this.events.record(Event::new(What::RecoveryUsed, &origin).to(&handle).with("outcome", "password set"));
+            Ok(())
+        })
+        .await
+    }
+
+    /// Prints the code that a reset of one's whole folder needs.
+    pub async fn request_reset(self: &Arc<Self>, account: &Account, visitor: &Visitor) -> Result<()> {
+        self.allow(Act::Reset, self.rules.reset_tries, visitor)?;
+        self.code_requests
+            .take((Act::Reset, account.handle.to_string()), CODES_PER_ACCOUNT, CODES_PER_ACCOUNT_WINDOW)
+            .map_err(too_many)?;
+        let code = self.codes.make(Purpose::Reset, &account.handle, self.rules.code_length)?;
+        say(&format!("{}, your account reset code is: {code}", account.name));
+        Ok(())
+    }
+
+    /// Checks the password, then the code, of someone who wants to reset their folder.
+    pub async fn confirm_reset(
+        self: &Arc<Self>,
+        account: &Account,
+        password: &str,
+        code: &str,
+        visitor: &Visitor,
+    ) -> Result<()> {
+        self.allow(Act::Reset, self.rules.reset_tries, visitor)?;
+        let verdict = match self.confirm_password(account, password, visitor).await {
+            Ok(()) if self.codes.redeem(Purpose::Reset, &account.handle, code) => Ok(()),
+            Ok(()) => Err(Error::forbidden("wrong_code", "Incorrect code")),
+            Err(error) => Err(error),
+        };
+        match verdict {
+            Ok(()) => self.networks.clear(&(Act::Reset, visitor.network())),
+            Err(_) => self.count(Act::Reset, self.rules.reset_tries, CODE_WINDOW, visitor).await?,
+        }
+        verdict
+    }
+
+    /// Checks that whoever is signed in knows the account's password; an account without one takes anything.
+    pub async fn confirm_password(
+        self: &Arc<Self>,
+        account: &Account,
+        password: &str,
+        visitor: &Visitor,
+    ) -> Result<()> {
+        let Some(hash) = account.password.clone() else { return Ok(()) };
+        self.allow(Act::SignIn, self.rules.sign_in_tries, visitor)?;
+        if self.hasher.verify(Attempt::parse(password)?, Some(hash), false).await? {
+            return Ok(());
+        }
+        self.count(Act::SignIn, self.rules.sign_in_tries, SIGN_IN_WINDOW, visitor).await?;
+        Err(Error::forbidden("wrong_password", "Incorrect password"))
+    }
+
+    /// The enabled account that these basic credentials belong to.
+    pub async fn by_credentials(self: &Arc<Self>, typed: &str, password: &str) -> Result<Option<Arc<Account>>> {
+        let account = self.who(typed)?.account.filter(|account| account.enabled && account.password.is_some());
+        let hash = account.as_ref().and_then(|account| account.password.clone());
+        let legacy = self.listing()?.has_scrypt();
+        let right = self.hasher.verify(Attempt::parse(password)?, hash, legacy).await?;
+        Ok(account.filter(|_| right))
+    }
+
+    /// Counts a wrong try of basic authentication, or says that there were too many.
+    pub fn count_basic_auth(&self, address: IpAddr, most: u32) -> Result<()> {
+        self.networks.take((Act::BasicAuth, Network::of(address)), most, SIGN_IN_WINDOW).map_err(too_many)
+    }
+
+    /// Whether basic authentication may be tried from this address.
+    pub fn allow_basic_auth(&self, address: IpAddr, most: u32) -> Result<()> {
+        let key = (Act::BasicAuth, Network::of(address));
+        if most > 0 && self.networks.count(&key) >= most { Err(too_many(SIGN_IN_WINDOW)) } else { Ok(()) }
+    }
+
+    /// Hashes a new password, if there is one.
+    pub async fn hash(&self, password: Option<Password>) -> Result<Option<PasswordHash>> {
+        match password {
+            Some(password) => self.hasher.hash(password).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn who(&self, typed: &str) -> Result<Typed> {
+        let text = typed.trim().to_lowercase();
+        let listing = self.listing()?;
+        let account = Handle::parse(&text).ok().and_then(|handle| listing.get(&handle).cloned());
+        Ok(Typed { key: text.chars().take(64).collect(), account })
+    }
+
+    /// Waits for this guess's turn at the account, unless its owner is signed in from the same network.
+    async fn wait_for_turn(&self, typed: &Typed, visitor: &Visitor) -> Result<()> {
+        let at_home = typed
+            .account
+            .as_ref()
+            .is_some_and(|account| self.sessions.knows_network(&account.handle, visitor.network()));
+        if !at_home {
+            tokio::time::sleep(self.brake.turn(&typed.key).map_err(too_many)?).await;
+        }
+        Ok(())
+    }
+
+    async fn refuse(self: &Arc<Self>, typed: Typed, open: bool, visitor: &Visitor) -> Error {
+        self.brake.wrong(&typed.key);
+        let what = match &typed.account {
+            None => What::UnknownUser,
+            Some(account) if !account.enabled => What::Suspended,
+            Some(_) => What::WrongPassword,
+        };
+        // What was typed for an unknown name is not logged: people type passwords into the wrong field.
+        if let Err(error) = self.note(what, typed.account.as_deref(), visitor, &[]).await {
+            return error;
+        }
+        match typed.account {
+            Some(account) if !account.enabled && !self.rules.discreet => disabled(),
+            Some(_) if open && !self.rules.discreet => Error::forbidden(
+                "password_needed",
+                "This account has no password, and this server is open to the network. Set one at the server itself first.",
+            ),
+            _ => Error::forbidden("wrong_password", "Incorrect credentials"),
+        }
+    }
+
+    /// Replaces SillyTavern's hash, or one of another cost, now that the password is known. Failing to is no reason to
+    /// keep anyone out.
+    async fn refresh_hash(self: &Arc<Self>, account: &Arc<Account>, attempt: &Attempt) -> Arc<Account> {
+        let outdated = account.password.as_ref().is_some_and(|hash| hash.is_outdated(self.hasher.cost()));
+        let Some(password) = attempt.as_password().filter(|_| outdated) else { return Arc::clone(account) };
+        let (this, old) = (Arc::clone(self), Arc::clone(account));
+        let refreshed = match self.hasher.hash(password).await {
+            Ok(hash) => blocking(move || this.replace_hash(&old, hash)).await,
+            Err(error) => Err(error),
+        };
+        refreshed.unwrap_or_else(|error| {
+            tracing::warn!(?error, handle = %account.handle, "the password's hash could not be renewed");
+            Arc::clone(account)
+        })
+    }
+
+    fn replace_hash(&self, old: &Account, hash: PasswordHash) -> Result<Arc<Account>> {
+        self.directory.change(|listing, records| {
+            let Some(account) = listing.get(&old.handle).filter(|account| account.password == old.password) else {
+                return Err(Error::conflict("stale", "The password was changed meanwhile."));
+            };
+            let account = Account { password: Some(hash), ..Account::clone(account) };
+            records.save(&account)?;
+            Ok(Arc::new(account))
+        })
+    }
+
+    fn allow(&self, act: Act, most: u32, visitor: &Visitor) -> Result<()> {
+        let tries = self.networks.count(&(act, visitor.network()));
+        if most > 0 && tries >= most { Err(too_many(SIGN_IN_WINDOW)) } else { Ok(()) }
+    }
+
+    async fn count(self: &Arc<Self>, act: Act, most: u32, window: Duration, visitor: &Visitor) -> Result<()> {
+        let key = (act, visitor.network());
+        let Err(wait) = self.networks.take(key, most, window) else { return Ok(()) };
+        if self.noted.take(key, 1, window).is_ok() {
+            self.note(What::Throttled, None, visitor, &[]).await?;
+        }
+        Err(too_many(wait))
+    }
+
+    async fn note(
+        self: &Arc<Self>,
+        what: What,
+        target: Option<&Account>,
+        visitor: &Visitor,
+        facts: &[(&str, &str)],
+    ) -> Result<()> {
+        let mut event = Event::new(what, &visitor.origin(None));
+        if let Some(account) = target {
+            event = event.to(&account.handle);
+        }
+        for (name, value) in facts {
+            event = event.with(name, *value);
+        }
+        let this = Arc::clone(self);
+        blocking(move || {
+            this.events.record(event);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Sets a password and ends the sessions made under the old one for which `which` holds; the others go with the epoch.
+    pub(super) fn set_password(
+        &self,
+        by: By<'_>,
+        handle: &Handle,
+        hash: Option<PasswordHash>,
+        which: impl Fn(&Session) -> bool,
+    ) -> Result<Arc<Account>> {
+        let account = self.directory.change(|listing, records| {
+            let account = listing.get(handle).ok_or_else(|| Error::not_found("User not found"))?;
+            by.may_manage(account)?;
+            let account = Account { password: hash, epoch: new_epoch()?, ..Account::clone(account) };
+            records.save(&account)?;
+            Ok(Arc::new(account))
+        })?;
+        self.codes.void(handle);
+        if let Err(error) = self.sessions.end(handle, which) {
+            // They are dead already, because the epoch has changed; only the file still lists them.
+            tracing::warn!(?error, %handle, "ended sessions could not be struck from the list");
+        }
+        let kind = if account.password.is_some() { "set" } else { "removed" };
+        self.events.record(Event::new(What::PasswordChanged, by.origin()).to(handle).with("password", kind));
+        Ok(account)
+    }
+}
+
+fn disabled() -> Error {
+    Error::forbidden("disabled", "User is disabled")
+}
+
+fn too_many(wait: Duration) -> Error {
+    Error::too_many(wait, "Too many attempts. Try again later or recover your password.")
+}
+
+/// Says something to whoever runs the house: on standard output, never in a log file.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = writeln!(out, "\n{line}\n").and_then(|()| out.flush()) {
+        tracing::warn!(%error, "a code could not be printed on the console; scripts/recover.sh works without one");
+    }
+}

@@ -1,0 +1,112 @@
+//! Account pictures, `_system/avatars/<handle>`: the image's bytes as they came.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::error::{Error, Result};
+use crate::store::{Expect, Folder, Handle, Owner, Place, Store};
+
+/// The largest picture, in bytes.
+pub const LARGEST: usize = 2 * 1024 * 1024;
+
+/// An image whose kind was told from its first bytes, never from its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    bytes: Vec<u8>,
+    kind: &'static str,
+}
+
+impl Picture {
+    /// Takes PNG, JPEG, WebP or GIF. SVG is refused: it can carry scripts.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self> {
+        if bytes.len() > LARGEST {
+            return Err(Error::new(crate::error::Kind::TooLarge, "too_large", "A picture can have at most 2 MiB."));
+        }
+        let kind = kind_of(&bytes)
+            .ok_or_else(|| Error::invalid("not_an_image", "That is not a PNG, JPEG, WebP or GIF picture."))?;
+        Ok(Self { bytes, kind })
+    }
+
+    /// Reads `data:image/…;base64,…`, as SillyTavern's client sends it.
+    pub fn from_data_url(url: &str) -> Result<Self> {
+        let wrong = || Error::invalid("bad_data_url", "Invalid data URL");
+        let (head, data) = url.strip_prefix("data:image/").and_then(|rest| rest.split_once(',')).ok_or_else(wrong)?;
+        if !head.ends_with(";base64") {
+            return Err(wrong());
+        }
+        Self::parse(STANDARD.decode(data.trim()).map_err(|_| wrong())?)
+    }
+
+    /// `data:image/…;base64,…`.
+    pub fn to_data_url(&self) -> String {
+        format!("data:{};base64,{}", self.kind, STANDARD.encode(&self.bytes))
+    }
+
+    /// The image's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Its media type.
+    pub fn media_type(&self) -> &'static str {
+        self.kind
+    }
+}
+
+fn kind_of(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some("image/png"),
+        [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some("image/gif"),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
+        _ => None,
+    }
+}
+
+/// The account's own picture, if it has one. One that cannot be read as a picture counts as none.
+pub fn load(store: &Store, handle: &Handle) -> Result<Option<Picture>> {
+    Ok(store.read_if_there(&place(handle))?.and_then(|bytes| Picture::parse(bytes).ok()))
+}
+
+/// Sets or removes the account's own picture.
+pub fn save(store: &Store, handle: &Handle, picture: Option<&Picture>) -> Result<()> {
+    store.writing(&Owner::System, |writer| match picture {
+        Some(picture) => writer.write(&place(handle), &picture.bytes, Expect::Anything),
+        None => writer.remove(&place(handle)),
+    })
+}
+
+/// Where the account's own picture is.
+pub fn place(handle: &Handle) -> Place {
+    Place::system().folder(Folder::AVATARS).named(handle, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(b"\x89PNG\r\n\x1a\nrest", Some("image/png"))]
+    #[case(b"\xff\xd8\xff\xe0", Some("image/jpeg"))]
+    #[case(b"GIF89a...", Some("image/gif"))]
+    #[case(b"RIFF\0\0\0\0WEBPVP8 ", Some("image/webp"))]
+    #[case(b"<svg onload=alert(1)>", None)]
+    #[case(b"<html>", None)]
+    #[case(b"%PDF-1.4", None)]
+    #[case(b"", None)]
+    fn the_kind_is_told_from_the_bytes(#[case] bytes: &[u8], #[case] kind: Option<&str>) {
+        assert_eq!(Picture::parse(bytes.to_vec()).ok().map(|p| p.media_type()), kind);
+    }
+
+    #[test]
+    fn data_urls_round_trip_and_lies_about_the_kind_do_not_count() {
+        let png = Picture::parse(b"\x89PNG\r\n\x1a\n".to_vec()).unwrap();
+        assert_eq!(Picture::from_data_url(&png.to_data_url()).unwrap(), png);
+        let lie = png.to_data_url().replace("image/png", "image/svg+xml");
+        assert_eq!(Picture::from_data_url(&lie).unwrap().media_type(), "image/png");
+        for bad in ["", "data:text/html;base64,AAAA", "data:image/png,AAAA", "data:image/png;base64,!!!"] {
+            assert!(Picture::from_data_url(bad).is_err(), "{bad}");
+        }
+    }
+}

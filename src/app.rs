@@ -1,0 +1,207 @@
+//! The rooms put together: what a command or a request works with.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::accounts::{Accounts, By, Lifetime, PasswordHash, Rules};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::events::{Event, Events, Origin, What};
+use crate::library::{Portraits, Settings, settings};
+use crate::store::archive::Part;
+use crate::store::opening::Opening;
+use crate::store::trash::Swept;
+use crate::store::{Faults, Handle, RestoreId, Store, UndoId};
+
+/// A house that is open.
+pub struct App {
+    /// How it is configured.
+    pub config: Config,
+    /// Its data folder.
+    pub store: Arc<Store>,
+    /// Its audit log.
+    pub events: Arc<Events>,
+    /// Its people.
+    pub accounts: Arc<Accounts>,
+    /// Their settings.
+    pub settings: Settings,
+    /// Their pictures.
+    pub portraits: Portraits,
+}
+
+/// How to open a house.
+#[derive(Debug, Default)]
+pub struct Opens {
+    /// Serve it, rather than work beside a server.
+    pub serve: bool,
+    /// Make accounts for folders that have none.
+    pub adopt: bool,
+    /// Where the audit log's head is noted, outside the data folder.
+    pub notes: Option<PathBuf>,
+    /// Make the disk fail, in tests.
+    pub faults: Option<Arc<Faults>>,
+}
+
+impl App {
+    /// Opens the data folder that `config` names.
+    pub fn open(config: Config, opens: Opens) -> Result<Self> {
+        let opening = Opening { serve: opens.serve, adopt: opens.adopt, faults: opens.faults };
+        let (store, opened) = Store::open(&config.data_root, opening)?;
+        let store = Arc::new(store);
+        if opens.serve {
+            for handle in store.finish_swaps()? {
+                tracing::warn!(%handle, "a restore that had been interrupted was brought to its end");
+            }
+        }
+        let head = opens.notes.map(|folder| folder.join(head_note(&store.install().id)));
+        let events = Arc::new(Events::new(Arc::clone(&store), head));
+        let accounts = Accounts::open(Arc::clone(&store), Arc::clone(&events), rules(&config), opened)?;
+        let app = Self {
+            settings: Settings::new(Arc::clone(&store), config.backups.common.number_of_backups as usize),
+            portraits: Portraits::new(Arc::clone(&store)),
+            accounts: Arc::new(accounts),
+            config,
+            store,
+            events,
+        };
+        if opens.serve {
+            app.seed_everyone();
+        }
+        Ok(app)
+    }
+
+    /// Makes what is missing in people's folders. A full disk is no reason not to open.
+    fn seed_everyone(&self) {
+        let Ok(listing) = self.accounts.listing() else { return };
+        for account in listing.by_age() {
+            if let Err(error) = self.settings.seed(&account.handle) {
+                tracing::warn!(?error, handle = %account.handle, "a user's folder could not be completed");
+            }
+        }
+    }
+
+    /// Makes an account and its folder.
+    pub fn create_user(&self, by: By<'_>, handle: &Handle, name: &str, password: Option<PasswordHash>) -> Result<()> {
+        self.accounts.create(by, handle, name, password)?;
+        self.settings.seed(handle)
+    }
+
+    /// Deletes an account; `purge` moves its folder to the trash, else it stays where it is.
+    pub fn delete_user(&self, by: By<'_>, handle: &Handle, purge: bool) -> Result<()> {
+        self.accounts.delete(by, handle)?;
+        self.portraits.forget(handle);
+        if purge { self.store.trash_user(handle) } else { Ok(()) }
+    }
+
+    /// Somebody's settings back to the defaults; a snapshot is made first.
+    pub fn reset_settings(&self, handle: &Handle, origin: &Origin) -> Result<()> {
+        self.settings.reset(handle)?;
+        self.portraits.forget(handle);
+        self.events.record(Event::new(What::SettingsReset, origin).to(handle));
+        Ok(())
+    }
+
+    /// Somebody's whole folder starts afresh. What was there becomes an undo point.
+    pub fn reset_folder(&self, handle: &Handle, origin: &Origin) -> Result<UndoId> {
+        let undo = self
+            .store
+            .reset_folder(handle, |writer, tree| writer.create(&tree.file(&settings::FILE), settings::defaults()))?;
+        self.portraits.forget(handle);
+        self.events.record(Event::new(What::FolderReset, origin).to(handle).with("undo", undo.as_str()));
+        Ok(undo)
+    }
+
+    /// Brings the chosen parts of a prepared restore back.
+    pub fn apply_restore(&self, handle: &Handle, id: &RestoreId, parts: &[Part], origin: &Origin) -> Result<UndoId> {
+        let undo = self.store.apply_restore(handle, id, parts)?;
+        self.portraits.forget(handle);
+        let names: Vec<&str> = parts.iter().map(|part| part.id()).collect();
+        self.events
+            .record(Event::new(What::Restored, origin).to(handle).with("parts", names).with("undo", undo.as_str()));
+        Ok(undo)
+    }
+
+    /// Brings an undo point back; the present state becomes one.
+    pub fn undo(&self, handle: &Handle, id: &UndoId, origin: &Origin) -> Result<UndoId> {
+        let undo = self.store.undo(handle, id)?;
+        self.portraits.forget(handle);
+        self.events.record(Event::new(What::Undone, origin).to(handle).with("undo", undo.as_str()));
+        Ok(undo)
+    }
+
+    /// What has to be done now and then: automatic snapshots, times of last use, what has been kept long enough.
+    pub fn keep_house(&self) {
+        self.accounts.sessions().flush();
+        match self.accounts.listing() {
+            Ok(listing) => {
+                let everyone: Vec<Handle> = listing.by_age().iter().map(|account| account.handle.clone()).collect();
+                self.settings.snapshot_due(&everyone);
+            }
+            Err(error) => tracing::warn!(?error, "the accounts could not be read"),
+        }
+    }
+
+    /// Removes undo points, trash and forgotten uploads that have been kept long enough.
+    pub fn sweep(&self) {
+        match self.store.sweep(self.config.backups.undo_days) {
+            Ok(swept) if swept != Swept::default() => tracing::info!(?swept, "old undo points and trash were removed"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(?error, "old undo points and trash could not all be removed"),
+        }
+    }
+
+    /// Whether whoever can reach the server over the network is stopped by something else than passwords.
+    pub fn is_exposed(&self) -> bool {
+        self.config.binds_beyond_loopback() && !self.config.has_network_protection()
+    }
+
+    /// Refuses to open a house to the network that anyone could walk into.
+    pub fn check_exposure(&self) -> Result<()> {
+        if !self.is_exposed() || self.config.security_override {
+            return Ok(());
+        }
+        let someone_has_a_password = self
+            .accounts
+            .listing()?
+            .active()
+            .iter()
+            .any(|account| account.is_active_admin() && account.password.is_some());
+        if self.config.enable_user_accounts && someone_has_a_password {
+            return Ok(());
+        }
+        Err(Error::conflict(
+            "unprotected",
+            "This would open the house to everyone on the network. Nothing was started. Set one of these first:\n\
+             \x20 - accounts with passwords: enableUserAccounts: true, and a password for an admin\n\
+             \x20   (tavernkeep recover default-user -)\n\
+             \x20 - only certain addresses: whitelistMode: true and a whitelist\n\
+             \x20 - one password for all: basicAuthMode: true and a basicAuthUser of your own\n\
+             or listen on this machine only (listen: false).",
+        ))
+    }
+}
+
+fn rules(config: &Config) -> Rules {
+    Rules {
+        accounts: config.enable_user_accounts,
+        discreet: config.enable_discreet_login,
+        lifetime: Lifetime::from_setting(config.session_timeout),
+        bcrypt_cost: config.passwords.bcrypt_cost,
+        code_length: config.recovery.code_length,
+        sign_in_tries: config.rate_limiting.accounts_login_max_attempts,
+        recover_tries: config.rate_limiting.accounts_recover_max_attempts,
+        reset_tries: config.rate_limiting.accounts_reset_max_attempts,
+    }
+}
+
+fn head_note(install: &str) -> String {
+    format!(".tavernkeep-audit-{}", install.get(..8).unwrap_or(install))
+}
+
+/// The folder beside the configuration, for the little that is kept outside the data folder.
+pub fn notes_folder(config_file: &Path) -> PathBuf {
+    match config_file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}

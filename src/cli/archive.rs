@@ -1,0 +1,162 @@
+//! `tavernkeep backup` and `tavernkeep restore`. Both work while the server runs.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use super::Common;
+use crate::app::App;
+use crate::clock;
+use crate::events::{Event, Origin, What};
+use crate::store::archive::{BackupOptions, Limits, Part, Plan, Progress};
+use crate::store::{Handle, HostFile, open_host_file};
+
+/// Whose backup goes where.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The account's handle
+    #[arg(required_unless_present = "all")]
+    account: Option<String>,
+    /// Everyone's, one file each
+    #[arg(long, conflicts_with = "account")]
+    all: bool,
+    /// A file, a folder that is there, or `-` for standard output [default: <handle>-<time>.zip here]
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// Put the keys of model providers in, too
+    #[arg(long)]
+    secrets: bool,
+}
+
+/// Writes backups. While one is written, its owner's saves wait.
+pub fn backup(common: &Common, args: &BackupArgs) -> Result<()> {
+    let app = common.open_beside()?;
+    let handles: Vec<Handle> = match &args.account {
+        Some(account) => vec![known(&app, account)?],
+        None => app.accounts.listing()?.by_age().iter().map(|account| account.handle.clone()).collect(),
+    };
+    let to_stdout = args.output.as_deref() == Some(Path::new("-"));
+    anyhow::ensure!(!(to_stdout && args.all), "Everyone's backups do not fit into one output. Name a folder.");
+    anyhow::ensure!(
+        !(to_stdout && std::io::stdout().is_terminal()),
+        "This would write a zip file to the terminal. Send it to a file or a program."
+    );
+    for handle in handles {
+        let options = BackupOptions { secrets: args.secrets };
+        let name = format!("{handle}-{}.zip", clock::file_stamp());
+        if to_stdout {
+            let out = std::io::stdout().lock();
+            write_one(&app, &handle, options, out).context("The backup is NOT whole; do not keep it")?;
+            continue;
+        }
+        let path = match &args.output {
+            Some(path) if path.is_dir() || args.all => path.join(&name),
+            Some(path) => path.clone(),
+            None => PathBuf::from(&name),
+        };
+        let mut file = HostFile::create(&path).with_context(|| format!("Could not write {}", path.display()))?;
+        let written = write_one(&app, &handle, options, &mut file)?;
+        file.keep().with_context(|| format!("Could not write {}", path.display()))?;
+        println!("{handle}: {} files, {} bytes -> {}", written.files, written.bytes, path.display());
+    }
+    Ok(())
+}
+
+fn write_one(
+    app: &App,
+    handle: &Handle,
+    options: BackupOptions,
+    mut out: impl Write,
+) -> Result<crate::store::archive::Written> {
+    let written = app.store.backup_locked(handle, options, &mut out, &Progress::default())?;
+    out.flush().context("Could not write the end of the backup")?;
+    let event = Event::new(What::BackupTaken, &Origin::default()).to(handle);
+    app.events.record(event.with("secrets", options.secrets).with("outcome", "whole"));
+    Ok(written)
+}
+
+/// What is brought back to whom.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The account's handle
+    account: String,
+    /// The zip: a backup of ours, or of SillyTavern
+    file: PathBuf,
+    /// Only these parts, with commas between (settings,characters,chats,…) [default: all that are in it]
+    #[arg(long, value_delimiter = ',')]
+    parts: Vec<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Brings a backup back, after saying what that does.
+pub fn restore(common: &Common, args: &RestoreArgs) -> Result<()> {
+    let app = common.open_beside()?;
+    let handle = known(&app, &args.account)?;
+    let file = open_host_file(&args.file).with_context(|| format!("Could not read {}", args.file.display()))?;
+    let limits = Limits { max_bytes: app.config.backups.max_restore_bytes.bytes() };
+    let prepared = app.store.prepare_restore(&handle, file, &limits, &Progress::default())?;
+    let parts = match choose(&prepared.plan, &args.parts) {
+        Ok(parts) => parts,
+        Err(error) => {
+            app.store.discard_restore(&handle, &prepared.id)?;
+            return Err(error);
+        }
+    };
+    explain(&prepared.plan, &parts);
+    if args.dry_run || !(args.yes || agreed()?) {
+        app.store.discard_restore(&handle, &prepared.id)?;
+        println!("Nothing was changed.");
+        return Ok(());
+    }
+    let undo = app.apply_restore(&handle, &prepared.id, &parts, &Origin::default())?;
+    println!("Done. What was there before is kept as undo point {} (on the account page).", undo.as_str());
+    Ok(())
+}
+
+fn choose(plan: &Plan, wanted: &[String]) -> Result<Vec<Part>> {
+    if wanted.is_empty() {
+        return Ok(plan.parts.iter().map(|planned| planned.part).collect());
+    }
+    Ok(wanted.iter().map(|part| Part::parse(part.trim())).collect::<crate::error::Result<_>>()?)
+}
+
+fn explain(plan: &Plan, parts: &[Part]) {
+    let checked = if plan.verified { "every file matches its checksum" } else { "no checksums in it" };
+    println!("{} files, {} bytes; {checked}.", plan.files, plan.bytes);
+    for planned in &plan.parts {
+        let mark = if parts.contains(&planned.part) { "*" } else { " " };
+        println!(
+            "{mark} {:<12} adds {}, replaces {}, removes {}, leaves {}",
+            planned.part.id(),
+            planned.add,
+            planned.replace,
+            planned.remove,
+            planned.same
+        );
+    }
+}
+
+fn agreed() -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        anyhow::bail!("Nobody is there to ask; say --yes to go ahead, or --dry-run.");
+    }
+    print!("Bring the parts marked * back? What is there now is kept as an undo point. [y/N] ");
+    std::io::stdout().flush().context("Could not ask")?;
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).context("Could not read the answer")?;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+}
+
+fn known(app: &App, account: &str) -> Result<Handle> {
+    let not_found = || anyhow::anyhow!("User \"{account}\" not found.");
+    let handle = Handle::parse(account).map_err(|_| not_found())?;
+    app.accounts.listing()?.get(&handle).ok_or_else(not_found)?;
+    Ok(handle)
+}

@@ -1,0 +1,206 @@
+//! A request as a handler sees it: who calls, with what.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use flate2::read::{GzDecoder, ZlibDecoder};
+use futures_util::{Stream, StreamExt};
+use serde::de::DeserializeOwned;
+use warp::http::{HeaderMap, Method, Uri, header};
+
+use super::peer::Peer;
+use super::reply::Dialect;
+use super::state::State;
+use super::table::Params;
+use crate::accounts::{Account, By, Session, Visitor};
+use crate::error::{Error, Kind, Result};
+use crate::events::Origin;
+use crate::store::Handle;
+
+/// A client that sends nothing for this long has gone away.
+const STALLED: Duration = Duration::from_secs(60);
+
+/// A body, chunk by chunk.
+pub type Body = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send + Sync>>;
+
+/// Who calls.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Their account.
+    pub account: Arc<Account>,
+    /// Their session; none while accounts are off, or with basic authentication only.
+    pub session: Option<Arc<Session>>,
+}
+
+/// A request that the gate has let through.
+pub struct Call {
+    /// The house.
+    pub state: Arc<State>,
+    /// Who calls, if signed in.
+    pub person: Option<Person>,
+    /// From where.
+    pub peer: Peer,
+    /// The method.
+    pub method: Method,
+    /// The target.
+    pub uri: Uri,
+    /// The headers.
+    pub headers: HeaderMap,
+    pub(super) params: Params,
+    pub(super) dialect: Dialect,
+    pub(super) limit: u64,
+    pub(super) body: Body,
+}
+
+impl Call {
+    /// Whoever is signed in. Routes that are not public always have one.
+    pub fn person(&self) -> Result<&Person> {
+        self.person.as_ref().ok_or_else(not_signed_in)
+    }
+
+    /// The account of whoever is signed in.
+    pub fn me(&self) -> Result<&Arc<Account>> {
+        self.person().map(|person| &person.account)
+    }
+
+    /// Who and from where, for the audit log.
+    pub fn origin(&self) -> Origin {
+        let actor = self.person.as_ref().map(|person| person.account.handle.clone());
+        Origin { actor, address: Some(self.peer.client) }
+    }
+
+    /// The caller as somebody at the door.
+    pub fn visitor(&self) -> Visitor {
+        let device = self.header(header::USER_AGENT.as_str()).unwrap_or_default().to_owned();
+        Visitor { address: self.peer.client, device, trusted: !self.state.exposed || self.peer.client.is_loopback() }
+    }
+
+    /// A header's text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// A path parameter.
+    pub fn param(&self, name: &str) -> &str {
+        self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// The path parameter `handle`. What cannot be one is simply not there.
+    pub fn handle(&self) -> Result<Handle> {
+        Handle::parse(self.param("handle")).map_err(|_| Error::not_found("User not found"))
+    }
+
+    /// A query parameter, decoded; the first of its name.
+    pub fn query(&self, name: &str) -> Option<String> {
+        query(self.uri.query().unwrap_or_default(), name)
+    }
+
+    /// The body as JSON. In our own dialect it has to say that it is JSON, and to be what is asked for; in SillyTavern's
+    /// a missing or other body counts as `{}`.
+    pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T> {
+        let bytes = self.json_bytes().await?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Error::invalid("bad_request", format!("The request's body is not what is expected: {error}."))
+        })
+    }
+
+    /// The body's bytes, if it is JSON.
+    pub async fn json_bytes(&mut self) -> Result<Bytes> {
+        let is_json = self.header(header::CONTENT_TYPE.as_str()).is_some_and(|value| {
+            value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+        });
+        if !is_json {
+            if self.dialect == Dialect::Own {
+                return Err(Error::new(Kind::Unsupported, "unsupported", "The body has to be application/json."));
+            }
+            return Ok(Bytes::from_static(b"{}"));
+        }
+        let bytes = self.bytes().await?;
+        if bytes.is_empty() && self.dialect == Dialect::Tavern {
+            return Ok(Bytes::from_static(b"{}"));
+        }
+        Ok(bytes)
+    }
+
+    /// The whole body, unpacked if the client packed it, up to the route's limit.
+    pub async fn bytes(&mut self) -> Result<Bytes> {
+        let mut whole = BytesMut::new();
+        while let Some(chunk) = self.next_chunk().await? {
+            if (whole.len() + chunk.len()) as u64 > self.limit {
+                return Err(too_large(self.limit));
+            }
+            if whole.is_empty() {
+                whole.reserve(self.announced().unwrap_or(0).min(1 << 20));
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        let packed = whole.freeze();
+        match self.header(header::CONTENT_ENCODING.as_str()) {
+            None | Some("identity") => Ok(packed),
+            Some("gzip") => unpack(GzDecoder::new(packed.as_ref()), self.limit),
+            Some("deflate") => unpack(ZlibDecoder::new(packed.as_ref()), self.limit),
+            Some(_) => Err(Error::new(Kind::Unsupported, "unsupported", "This content encoding is not understood.")),
+        }
+    }
+
+    /// The next piece of the body, for bodies that are too large to hold. The caller counts.
+    pub async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
+        match tokio::time::timeout(STALLED, self.body.next()).await {
+            Ok(None) => Ok(None),
+            Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
+            Ok(Some(Err(error))) => {
+                Err(Error::invalid("cut_off", "The request ended before its body was complete. Nothing was changed.")
+                    .because(error))
+            }
+            Err(_) => Err(Error::invalid("stalled", "The request stopped sending. Nothing was changed.")),
+        }
+    }
+
+    /// The length that the client announced, if it did.
+    pub fn announced(&self) -> Option<usize> {
+        self.header(header::CONTENT_LENGTH.as_str())?.parse().ok()
+    }
+}
+
+/// The caller's authority, for domain calls.
+pub fn by<'a>(person: &'a Person, origin: &'a Origin) -> By<'a> {
+    By::Person(person.account.actor(), origin)
+}
+
+/// Boxes warp's body stream.
+pub fn body<B: Buf>(stream: impl Stream<Item = Result<B, warp::Error>> + Send + Sync + 'static) -> Body {
+    Box::pin(stream.map(|chunk| chunk.map(|mut chunk| chunk.copy_to_bytes(chunk.remaining()))))
+}
+
+/// The error of whoever is not signed in.
+pub fn not_signed_in() -> Error {
+    Error::new(Kind::NotSignedIn, "not_signed_in", "You are not signed in, or your session has ended.")
+}
+
+/// The first parameter of that name in a query string.
+pub fn query(text: &str, name: &str) -> Option<String> {
+    text.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if key != name {
+            return None;
+        }
+        let spaced = value.replace('+', " ");
+        percent_encoding::percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned())
+    })
+}
+
+fn unpack(packed: impl std::io::Read, limit: u64) -> Result<Bytes> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    packed
+        .take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::invalid("bad_request", "The packed body is damaged.").because(error))?;
+    if bytes.len() as u64 > limit { Err(too_large(limit)) } else { Ok(bytes.into()) }
+}
+
+fn too_large(limit: u64) -> Error {
+    Error::new(Kind::TooLarge, "too_large", format!("That is too large: at most {limit} bytes are taken here."))
+}

@@ -1,0 +1,196 @@
+//! What browsers load: the built-in pages, embedded in the binary, and a folder that may stand before them.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use warp::http::header::{self, HeaderMap};
+use warp::http::{Response, StatusCode};
+
+use super::reply::{self, Reply};
+use crate::blocking::blocking;
+use crate::error::{Error, Result};
+use crate::store::{self, RelPath};
+
+/// For the built-in pages: nothing inline, nothing from elsewhere, and no way for a string to become a script.
+const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
+    connect-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; \
+    frame-ancestors 'none'; require-trusted-types-for 'script'";
+/// Smaller files are not worth packing, in bytes.
+const PACKED_FROM: usize = 1024;
+
+use built_in::BuiltIn;
+
+#[expect(clippy::disallowed_methods, reason = "the derived code reads our sources, not a data folder")]
+mod built_in {
+    /// The files in `public/`, embedded; read from the disk in debug builds.
+    #[derive(rust_embed::Embed)]
+    #[folder = "public/"]
+    pub(super) struct BuiltIn;
+}
+
+/// The files that are served.
+pub struct Files {
+    folder: Option<PathBuf>,
+    /// Built-in files, packed once, by their hash.
+    packed: Mutex<HashMap<[u8; 32], Bytes>>,
+}
+
+impl Files {
+    /// Serves the built-in files, and before them those in `folder`.
+    pub fn new(folder: Option<PathBuf>) -> Self {
+        Self { folder, packed: Mutex::default() }
+    }
+
+    /// Answers with the file at `path`, if there is one. Hidden files are not there.
+    pub async fn get(&self, path: &str, headers: &HeaderMap) -> Result<Option<Reply>> {
+        let Ok(path) = RelPath::parse(path) else { return Ok(None) };
+        if path.as_str().split('/').any(|part| part.starts_with('.')) {
+            return Ok(None);
+        }
+        if let Some(reply) = self.in_folder(&path, headers).await? {
+            return Ok(Some(reply));
+        }
+        Ok(self.built_in(&path, headers))
+    }
+
+    fn built_in(&self, path: &RelPath, headers: &HeaderMap) -> Option<Reply> {
+        let file = BuiltIn::get(path.as_str())?;
+        let hash = file.metadata.sha256_hash();
+        let etag = format!("\"{}\"", hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect::<String>());
+        let media_type = media_type(path.as_str());
+        let mut answer = if matches(headers, &etag) {
+            not_modified()
+        } else {
+            match self.packed(hash, &file.data, media_type, headers) {
+                Some(packed) => {
+                    let mut answer = reply::with_type(StatusCode::OK, media_type, packed);
+                    reply::set(&mut answer, header::CONTENT_ENCODING, "gzip");
+                    answer
+                }
+                None => reply::with_type(StatusCode::OK, media_type, Bytes::from(file.data.into_owned())),
+            }
+        };
+        reply::set(&mut answer, header::ETAG, &etag);
+        reply::set(&mut answer, header::CACHE_CONTROL, "no-cache");
+        reply::set(&mut answer, header::VARY, "accept-encoding");
+        reply::set(&mut answer, header::CONTENT_SECURITY_POLICY, CSP);
+        Some(answer)
+    }
+
+    fn packed(&self, hash: [u8; 32], data: &[u8], media_type: &str, headers: &HeaderMap) -> Option<Bytes> {
+        let wanted = headers.get(header::ACCEPT_ENCODING)?.to_str().ok()?.contains("gzip");
+        let is_text = media_type.starts_with("text/") || media_type.contains("svg") || media_type.contains("json");
+        if !wanted || !is_text || data.len() < PACKED_FROM {
+            return None;
+        }
+        let mut packed = store::lock(&self.packed);
+        if let Some(known) = packed.get(&hash) {
+            return Some(known.clone());
+        }
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(data).ok()?;
+        let bytes = Bytes::from(encoder.finish().ok()?);
+        packed.insert(hash, bytes.clone());
+        Some(bytes)
+    }
+
+    async fn in_folder(&self, path: &RelPath, headers: &HeaderMap) -> Result<Option<Reply>> {
+        let Some(folder) = self.folder.clone() else { return Ok(None) };
+        let wanted = path.clone();
+        let found = blocking(move || {
+            store::read_public(&folder, &wanted).map_err(|error| Error::storage("read a file of the client", error))
+        });
+        let Some((bytes, modified)) = found.await? else { return Ok(None) };
+        let modified = httpdate::fmt_http_date(modified.unwrap_or(SystemTime::UNIX_EPOCH));
+        let etag =
+            format!("W/\"{:x}-{}\"", bytes.len(), store::Version::of(modified.as_bytes()).to_string().split_at(12).0);
+        let mut answer = if matches(headers, &etag) {
+            not_modified()
+        } else {
+            ranged(bytes.into(), media_type(path.as_str()), headers)
+        };
+        reply::set(&mut answer, header::ETAG, &etag);
+        reply::set(&mut answer, header::LAST_MODIFIED, &modified);
+        reply::set(&mut answer, header::CACHE_CONTROL, "public, max-age=0");
+        Ok(Some(answer))
+    }
+}
+
+/// The whole, or the one range that was asked for: players seek in sounds.
+fn ranged(bytes: Bytes, media_type: &str, headers: &HeaderMap) -> Reply {
+    let length = bytes.len();
+    let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+    let mut answer = match asked.and_then(|text| range(text, length)) {
+        Some(range) => {
+            let content = format!("bytes {}-{}/{length}", range.start, range.end - 1);
+            let mut answer = reply::with_type(StatusCode::PARTIAL_CONTENT, media_type, bytes.slice(range));
+            reply::set(&mut answer, header::CONTENT_RANGE, &content);
+            answer
+        }
+        None => reply::with_type(StatusCode::OK, media_type, bytes),
+    };
+    reply::set(&mut answer, header::ACCEPT_RANGES, "bytes");
+    answer
+}
+
+/// `bytes=a-b`, `bytes=a-`, `bytes=-n`; anything else is answered with the whole.
+fn range(text: &str, length: usize) -> Option<std::ops::Range<usize>> {
+    let (from, to) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let range = match (from, to) {
+        ("", last) => length.checked_sub(last.parse().ok()?)?..length,
+        (from, "") => from.parse().ok()?..length,
+        (from, to) => from.parse().ok()?..to.parse::<usize>().ok()?.checked_add(1)?.min(length),
+    };
+    (range.start < range.end).then_some(range)
+}
+
+fn matches(headers: &HeaderMap, etag: &str) -> bool {
+    headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|list| list.split(',').any(|one| one.trim() == etag || one.trim() == "*"))
+}
+
+fn not_modified() -> Reply {
+    let mut answer = Response::default();
+    *answer.status_mut() = StatusCode::NOT_MODIFIED;
+    answer
+}
+
+/// The media type by the ending of the name.
+fn media_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
+        "html" => "text/html; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "json" => "application/json; charset=utf-8",
+        "webmanifest" => "application/manifest+json",
+        _ => mime_guess::from_path(path).first_raw().unwrap_or("application/octet-stream"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("bytes=0-0", Some(0..1))]
+    #[case("bytes=2-", Some(2..10))]
+    #[case("bytes=-3", Some(7..10))]
+    #[case("bytes=5-99", Some(5..10))]
+    #[case("bytes=10-", None)]
+    #[case("bytes=5-2", None)]
+    #[case("bytes=-11", None)]
+    #[case("bytes=a-b", None)]
+    #[case("bytes=0-18446744073709551615", None)]
+    fn ranges(#[case] text: &str, #[case] expected: Option<std::ops::Range<usize>>) {
+        assert_eq!(range(text, 10), expected);
+    }
+}

@@ -1,0 +1,216 @@
+//! The gate: what has to hold before a request reaches a handler.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use subtle::ConstantTimeEq;
+use warp::http::header::{self, HeaderMap};
+use warp::http::{StatusCode, Uri};
+
+use super::call::{Person, not_signed_in};
+use super::cookies;
+use super::csrf;
+use super::peer::Peer;
+use super::reply::{self, Reply};
+use super::state::State;
+use super::table::{Route, Who};
+use crate::access::{self, What};
+use crate::accounts::{Account, Token};
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::store;
+use crate::store::Version;
+
+/// For so long basic credentials that were good are taken without hashing again.
+const BASIC_FRESH: Duration = Duration::from_secs(300);
+
+/// Basic credentials that were found good, by their hash.
+#[derive(Default)]
+pub struct BasicCache(Mutex<HashMap<Version, (Arc<Account>, Instant)>>);
+
+/// Whether the server may be called by the name in the request. Foreign names are how a page elsewhere, having pointed its
+/// own name at this address, would talk to us as if it were ours (DNS rebinding).
+pub fn check_host(state: &State, headers: &HeaderMap, uri: &Uri) -> Result<()> {
+    let rule = &state.app.config.host_whitelist;
+    let mut named = headers.get_all(header::HOST).iter();
+    let host = uri.authority().map(|authority| authority.as_str()).or_else(|| named.next()?.to_str().ok());
+    if named.next().is_some() && uri.authority().is_none() {
+        return Err(Error::new(Kind::Misdirected, "unknown_host", "The request has more than one Host header."));
+    }
+    let Some(host) = host else {
+        return Err(Error::new(Kind::Misdirected, "unknown_host", "The request does not say which server it is for."));
+    };
+    if !rule.enabled || is_known_host(host, state.machine.as_deref(), &rule.hosts) {
+        return Ok(());
+    }
+    if rule.scan {
+        tracing::warn!(host, "a request for a name that is not in hostWhitelist.hosts was refused");
+    }
+    Err(Error::new(
+        Kind::Misdirected,
+        "unknown_host",
+        "This server does not go by that name. If it should, add the name to hostWhitelist.hosts in config.yaml.",
+    ))
+}
+
+fn is_known_host(authority: &str, machine: Option<&str>, hosts: &[String]) -> bool {
+    let name = match authority.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map_or(rest, |(inside, _)| inside),
+        None => authority.rsplit_once(':').map_or(authority, |(name, _)| name),
+    };
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    if name.parse::<IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost") {
+        return true;
+    }
+    let own = machine.is_some_and(|machine| {
+        name == machine || [".local", ".lan", ".home.arpa"].iter().any(|end| name.strip_suffix(end) == Some(machine))
+    });
+    own || hosts.iter().any(|host| {
+        let host = host.to_ascii_lowercase();
+        match host.strip_prefix('.') {
+            Some(domain) => name == domain || name.ends_with(&host),
+            None => name == host,
+        }
+    })
+}
+
+/// Whether the address is on the whitelist, if there is one.
+pub fn check_address(config: &Config, peer: &Peer) -> Result<()> {
+    if !config.whitelist_mode {
+        return Ok(());
+    }
+    let known = |address| config.whitelist.contains(address);
+    let forwarded = !config.enable_forwarded_whitelist || peer.client == peer.socket || known(peer.client);
+    if known(peer.socket) && forwarded {
+        return Ok(());
+    }
+    tracing::warn!(socket = %peer.socket, client = %peer.client, "an address that is not on the whitelist was refused");
+    Err(Error::forbidden(
+        "not_whitelisted",
+        "This address is not on the server's whitelist (whitelist in config.yaml).",
+    ))
+}
+
+/// Basic authentication, where it is on. The account that the credentials belong to, with `perUserBasicAuth`; or the answer
+/// that asks for them.
+pub async fn check_basic(state: &State, headers: &HeaderMap, peer: &Peer) -> Result<Option<Arc<Account>>, Reply> {
+    let config = &state.app.config;
+    if !(config.listen && config.basic_auth_mode) {
+        return Ok(None);
+    }
+    let most = config.rate_limiting.basic_auth_max_attempts;
+    let accounts = &state.app.accounts;
+    let told = |error: Error| reply::failed(&error, reply::Dialect::Page);
+    accounts.allow_basic_auth(peer.client, most).map_err(told)?;
+    let Some((text, name, password)) = credentials(headers) else { return Err(ask()) };
+    let per_user = config.per_user_basic_auth && config.enable_user_accounts;
+    if !per_user {
+        let user = &config.basic_auth_user;
+        let right = user.username.as_bytes().ct_eq(name.as_bytes())
+            & user.password.expose().as_bytes().ct_eq(password.as_bytes());
+        if bool::from(right) {
+            return Ok(None);
+        }
+    } else if let Some(account) = by_credentials(state, &text, &name, &password).await.map_err(told)? {
+        return Ok(Some(account));
+    }
+    accounts.count_basic_auth(peer.client, most).map_err(told)?;
+    Err(ask())
+}
+
+async fn by_credentials(state: &State, text: &str, name: &str, password: &str) -> Result<Option<Arc<Account>>> {
+    let key = Version::of(text.as_bytes());
+    let fresh = store::lock(&state.basic.0).get(&key).filter(|(_, at)| at.elapsed() < BASIC_FRESH).cloned();
+    if let Some((known, _)) = fresh
+        && let Some(now) = state.app.accounts.listing()?.get(&known.handle)
+        && now.enabled
+        && now.epoch == known.epoch
+    {
+        return Ok(Some(Arc::clone(now)));
+    }
+    let found = state.app.accounts.by_credentials(name, password).await?;
+    if let Some(account) = &found {
+        let mut cache = store::lock(&state.basic.0);
+        cache.retain(|_, (_, at)| at.elapsed() < BASIC_FRESH);
+        cache.insert(key, (Arc::clone(account), Instant::now()));
+    }
+    Ok(found)
+}
+
+fn credentials(headers: &HeaderMap) -> Option<(String, String, String)> {
+    let encoded = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
+    let text = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (name, password) = text.split_once(':')?;
+    let (name, password) = (name.to_owned(), password.to_owned());
+    Some((text, name, password))
+}
+
+fn ask() -> Reply {
+    let mut answer = reply::text(StatusCode::UNAUTHORIZED, "This server asks for a name and a password.");
+    reply::set(&mut answer, header::WWW_AUTHENTICATE, "Basic realm=\"Tavernkeep\", charset=\"UTF-8\"");
+    answer
+}
+
+/// Who calls, by session cookie, or by basic credentials; everybody is the fallback account while accounts are off.
+pub fn identify(state: &State, headers: &HeaderMap, basic: Option<Arc<Account>>) -> Result<Option<Person>> {
+    let accounts = &state.app.accounts;
+    if !accounts.rules().accounts {
+        return Ok(Some(Person { account: accounts.fallback()?, session: None }));
+    }
+    if let Some(token) = cookies::get(headers, &state.names.session).and_then(Token::parse)
+        && let Some((account, session)) = accounts.by_token(&token)?
+    {
+        return Ok(Some(Person { account, session: Some(session) }));
+    }
+    Ok(basic.map(|account| Person { account, session: None }))
+}
+
+/// Whether this person may call this route.
+pub fn check(state: &State, route: &Route, person: Option<&Person>, headers: &HeaderMap) -> Result<()> {
+    match route.who {
+        Who::Public => {}
+        Who::SignedIn => person.map(drop).ok_or_else(not_signed_in)?,
+        Who::May(permission) => {
+            let person = person.ok_or_else(not_signed_in)?;
+            access::require(person.account.actor(), permission, What::House)?;
+        }
+    }
+    if route.changes() && !state.app.config.disable_csrf_protection {
+        csrf::check_origin(headers)?;
+        csrf::check_token(headers, &state.names, person.is_some_and(|person| person.session.is_some()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("localhost:8000", true)]
+    #[case("LOCALHOST", true)]
+    #[case("app.localhost:8000", true)]
+    #[case("127.0.0.1:8000", true)]
+    #[case("192.168.1.7", true)]
+    #[case("[::1]:8000", true)]
+    #[case("pi", true)]
+    #[case("pi.local:8000", true)]
+    #[case("chat.example.org", true)]
+    #[case("a.tunnel.example", true)]
+    #[case("tunnel.example", true)]
+    #[case("evil.example", false)]
+    #[case("evilchat.example.org", false)]
+    #[case("pi.local.evil.example", false)]
+    #[case("127.0.0.1.evil.example", false)]
+    #[case("localhost.evil.example", false)]
+    #[case("", false)]
+    fn hosts(#[case] host: &str, #[case] known: bool) {
+        let hosts = ["chat.example.org".to_owned(), ".tunnel.example".to_owned()];
+        assert_eq!(is_known_host(host, Some("pi"), &hosts), known);
+    }
+}

@@ -1,0 +1,131 @@
+//! Backups: a ticket, the download, and how far it is. SillyTavern's client asks for the download at once.
+
+use std::io;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::json;
+use warp::Reply as _;
+use warp::http::header;
+
+use super::users;
+use crate::access::Permission;
+use crate::blocking::blocking;
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::events::{Event, Origin, What};
+use crate::http::call::Call;
+use crate::http::reply::{self, Reply};
+use crate::http::state::State;
+use crate::http::tickets::Ticket;
+use crate::http::zip_stream::{self, PieceWriter};
+use crate::store::Handle;
+use crate::store::archive::{BackupOptions, write_backup};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ask {
+    secrets: bool,
+}
+
+/// `POST /api/v1/me/backups`.
+pub async fn create(mut call: Call) -> Result<Reply> {
+    let Ask { secrets } = call.json().await?;
+    let handle = call.me()?.handle.clone();
+    give_ticket(call, handle, secrets).await
+}
+
+/// `POST /api/v1/users/{handle}/backups`.
+pub async fn create_for(mut call: Call) -> Result<Reply> {
+    let Ask { secrets } = call.json().await?;
+    let account = users::known(&call.state, &call.handle()?)?;
+    users::require_on(&call, Permission::BackupsOthers, &account)?;
+    give_ticket(call, account.handle.clone(), secrets).await
+}
+
+async fn give_ticket(call: Call, of: Handle, secrets: bool) -> Result<Reply> {
+    let ticket = ticket(&call, of, secrets).await?;
+    let expected = ticket.report();
+    Ok(reply::json(&json!({
+        "id": ticket.id,
+        "url": format!("/api/v1/me/backups/{}/download", ticket.id),
+        "fileName": ticket.file_name,
+        "files": expected.files(),
+        "bytes": expected.bytes(),
+    })))
+}
+
+/// A ticket for a backup of `of`, if backups are allowed here.
+pub async fn ticket(call: &Call, of: Handle, secrets: bool) -> Result<Arc<Ticket>> {
+    if !call.state.app.config.backups.allow_full_data_backup {
+        return Err(Error::forbidden("backups_off", "Full data backup is disabled"));
+    }
+    let (state, owner) = (call.state.clone(), call.me()?.handle.clone());
+    blocking(move || {
+        let options = BackupOptions { secrets };
+        let expected = state.app.store.moment(&of)?.totals(options);
+        let name = format!("{of}-{}.zip", clock::file_stamp());
+        state.tickets.make(&owner, &of, options, expected, name)
+    })
+    .await
+}
+
+/// `GET /api/v1/me/backups/{id}/download`.
+pub async fn download(call: Call) -> Result<Reply> {
+    let ticket = call.state.tickets.find(call.param("id"), &call.me()?.handle)?;
+    start(&call.state, ticket, call.origin()).await
+}
+
+/// `GET /api/v1/me/backups/{id}`.
+pub async fn progress(call: Call) -> Result<Reply> {
+    let ticket = call.state.tickets.find(call.param("id"), &call.me()?.handle)?;
+    Ok(reply::json(&ticket.report()))
+}
+
+/// Starts the download of a ticket: the moment is taken now, and a thread of its own writes the archive as fast as the
+/// client takes it.
+pub async fn start(state: &Arc<State>, ticket: Arc<Ticket>, origin: Origin) -> Result<Reply> {
+    state.tickets.start(&ticket)?;
+    let (taking, of) = (state.clone(), ticket.of.clone());
+    let moment = match blocking(move || taking.app.store.moment(&of)).await {
+        Ok(moment) => moment,
+        Err(error) => {
+            let result = Err(error);
+            ticket.end(&result);
+            return result.map(|()| reply::nothing());
+        }
+    };
+    let (writer, pieces) = zip_stream::pipe();
+    let (state, thread_ticket) = (state.clone(), ticket.clone());
+    tokio::task::spawn_blocking(move || {
+        let result = write_all(&moment, &thread_ticket, writer);
+        thread_ticket.end(&result);
+        let outcome = match &result {
+            Ok(()) => "whole",
+            Err(error) => {
+                tracing::info!(?error, of = %thread_ticket.of, "a backup was not finished");
+                "broken off"
+            }
+        };
+        let event = Event::new(What::BackupTaken, &origin).to(&thread_ticket.of);
+        let secrets = thread_ticket.options.secrets;
+        state.app.events.record(event.with("secrets", secrets).with("outcome", outcome));
+    });
+    let mut answer = warp::reply::stream(pieces).into_response();
+    reply::set(&mut answer, header::CONTENT_TYPE, "application/zip");
+    // SillyTavern's client reads the name from behind the first `=`.
+    let disposition = format!("attachment; filename=\"{}\"", ticket.file_name);
+    reply::set(&mut answer, header::CONTENT_DISPOSITION, &disposition);
+    Ok(answer)
+}
+
+fn write_all(moment: &crate::store::moment::Moment, ticket: &Ticket, mut writer: PieceWriter) -> Result<()> {
+    use std::io::Write;
+    let written = write_backup(moment, ticket.options, &mut writer, &ticket.progress).and_then(|_| {
+        writer.flush().map_err(|error| Error::conflict("cut_off", "The download was broken off.").because(error))
+    });
+    if let Err(error) = &written {
+        writer.fail(io::Error::other(error.message().to_owned()));
+    }
+    written
+}

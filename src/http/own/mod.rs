@@ -1,0 +1,13 @@
+//! Our own dialect, `/api/v1`: REST over JSON. One file per noun; `docs/api.md` describes it for people.
+
+pub mod backups;
+pub mod events;
+pub mod house;
+pub mod me;
+pub mod restores;
+pub mod session;
+pub mod sessions;
+pub mod settings;
+pub mod snapshots;
+pub mod users;
+pub mod views;

@@ -1,0 +1,115 @@
+//! Who is at the other end, and whether what a proxy says about that is believed.
+
+use std::net::{IpAddr, SocketAddr};
+
+use warp::http::{HeaderMap, Method, Uri};
+
+use crate::config::Config;
+
+/// How a request arrived. The accept loop puts it into the request's extensions.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// The other end of the socket.
+    pub socket: SocketAddr,
+    /// Whether the socket is encrypted.
+    pub tls: bool,
+    /// The request's method.
+    pub method: Method,
+    /// The request's target.
+    pub uri: Uri,
+}
+
+/// Where a request comes from, as far as it can be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// The other end of the socket.
+    pub socket: IpAddr,
+    /// The client, as named by a trusted proxy, else the other end of the socket.
+    pub client: IpAddr,
+    /// Whether the client's connection is encrypted, here or at a trusted proxy.
+    pub secure: bool,
+    /// Whether the socket's other end is a trusted proxy.
+    pub by_proxy: bool,
+}
+
+impl Peer {
+    /// Reads the headers of proxies, if the socket's other end is one that the configuration trusts. Anybody else can
+    /// write any header.
+    pub fn of(arrival: &Arrival, headers: &HeaderMap, config: &Config) -> Self {
+        let socket = arrival.socket.ip().to_canonical();
+        let by_proxy = config.sso.trusted_proxies.contains(socket);
+        let client = if by_proxy { forwarded(headers, config).unwrap_or(socket) } else { socket };
+        let secure = arrival.tls || (by_proxy && header(headers, "x-forwarded-proto") == Some("https"));
+        Self { socket, client, secure, by_proxy }
+    }
+}
+
+fn forwarded(headers: &HeaderMap, config: &Config) -> Option<IpAddr> {
+    let believed = &config.forwarded_headers;
+    let single = |name, on: bool| header(headers, name).filter(|_| on).and_then(parse);
+    single("cf-connecting-ip", believed.cf_connecting_ip).or_else(|| single("x-real-ip", believed.x_real_ip)).or_else(
+        || {
+            // Each proxy appends whom it heard from: the nearest that is not a proxy of ours is as far as we can believe.
+            let chain: Vec<IpAddr> = headers
+                .get_all("x-forwarded-for")
+                .iter()
+                .filter(|_| believed.x_forwarded_for)
+                .filter_map(|value| value.to_str().ok())
+                .flat_map(|value| value.split(','))
+                .filter_map(parse)
+                .collect();
+            let outside = chain.iter().rev().find(|address| !config.sso.trusted_proxies.contains(**address));
+            outside.or(chain.first()).copied()
+        },
+    )
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+fn parse(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or(text, |(inner, _)| inner);
+    bare.parse::<IpAddr>()
+        .or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()))
+        .ok()
+        .map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn client(socket: &str, headers: &[(&'static str, &str)]) -> String {
+        let arrival = Arrival {
+            socket: SocketAddr::new(socket.parse().unwrap(), 1),
+            tls: false,
+            method: Method::GET,
+            uri: Uri::from_static("/"),
+        };
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        Peer::of(&arrival, &map, &Config::default()).client.to_string()
+    }
+
+    #[rstest]
+    #[case("192.0.2.9", &[("x-forwarded-for", "10.0.0.1"), ("x-real-ip", "10.0.0.2")], "192.0.2.9")]
+    #[case("127.0.0.1", &[("x-forwarded-for", "6.6.6.6, 192.0.2.1")], "192.0.2.1")]
+    #[case("127.0.0.1", &[("x-forwarded-for", "6.6.6.6, 192.0.2.1, 127.0.0.1")], "192.0.2.1")]
+    #[case("127.0.0.1", &[("x-real-ip", "192.0.2.7")], "192.0.2.7")]
+    #[case("127.0.0.1", &[("cf-connecting-ip", "192.0.2.7")], "127.0.0.1")]
+    #[case("127.0.0.1", &[("x-forwarded-for", "garbage, [2001:db8::1]:44")], "2001:db8::1")]
+    #[case("::ffff:127.0.0.1", &[("x-real-ip", "::ffff:192.0.2.1")], "192.0.2.1")]
+    #[case("127.0.0.1", &[], "127.0.0.1")]
+    fn only_a_trusted_proxy_is_believed(
+        #[case] socket: &str,
+        #[case] headers: &[(&'static str, &str)],
+        #[case] expected: &str,
+    ) {
+        assert_eq!(client(socket, headers), expected);
+    }
+}

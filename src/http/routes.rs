@@ -1,0 +1,134 @@
+//! Every route of the product, once, with who may call it. No logic.
+
+use warp::http::Method;
+
+use super::own::{backups, events, house, me, restores, session, sessions, settings, snapshots, users};
+use super::table::{Route, Who};
+use super::{openapi, pages, tavern};
+use crate::access::Permission::{
+    AccountOwn, BackupsOthers, BackupsOwn, EventsView, SettingsOwn, UsersManage, UsersRoles, UsersView,
+};
+use Who::{May, Public, SignedIn};
+
+/// Settings hold everything that SillyTavern's client remembers, extensions included.
+const SETTINGS: u64 = 100 * 1024 * 1024;
+/// A picture as a data URL is a third larger than the picture.
+const DATA_URL: u64 = me::AVATAR_LIMIT * 4 / 3 + 4096;
+/// Archives have a limit of their own, from the configuration.
+const ARCHIVE: u64 = u64::MAX;
+
+/// All routes.
+#[rustfmt::skip]
+pub fn all() -> Vec<Route> {
+    let get = Method::GET;
+    let post = Method::POST;
+    let put = Method::PUT;
+    let patch = Method::PATCH;
+    let delete = Method::DELETE;
+    vec![
+        // Pages
+        Route::new(get.clone(), "/", Public, "the first page", pages::home),
+        Route::new(get.clone(), "/login", Public, "the login screen", pages::login),
+        Route::new(get.clone(), "/account", Public, "the account page; sends strangers to the login screen", pages::account),
+        Route::new(get.clone(), "/users", Public, "the page of people; sends strangers to the login screen", pages::users),
+
+        // SillyTavern's dialect: core
+        Route::new(get.clone(), "/csrf-token", Public, "the CSRF token of this browser", tavern::core::csrf_token),
+        Route::new(get.clone(), "/version", SignedIn, "which server this is", tavern::core::version),
+        Route::new(post.clone(), "/api/ping", SignedIn, "whether the server is there", tavern::core::ping),
+        // SillyTavern's dialect: people
+        Route::new(post.clone(), "/api/users/list", Public, "who can sign in", tavern::users::list),
+        Route::new(post.clone(), "/api/users/login", Public, "sign in", tavern::users::login),
+        Route::new(post.clone(), "/api/users/recover-step1", Public, "print a recovery code", tavern::users::recover_step1),
+        Route::new(post.clone(), "/api/users/recover-step2", Public, "use a recovery code", tavern::users::recover_step2),
+        Route::new(post.clone(), "/api/users/logout", SignedIn, "sign out", tavern::users::logout),
+        Route::new(get.clone(), "/api/users/me", May(AccountOwn), "one's own account", tavern::users::me),
+        Route::new(post.clone(), "/api/users/change-avatar", May(AccountOwn), "set a picture", tavern::users::change_avatar).takes(DATA_URL),
+        Route::new(post.clone(), "/api/users/change-password", May(AccountOwn), "set a password", tavern::users::change_password),
+        Route::new(post.clone(), "/api/users/change-name", May(AccountOwn), "set a display name", tavern::users::change_name),
+        Route::new(post.clone(), "/api/users/backup", May(BackupsOwn), "download a folder", tavern::users::backup),
+        Route::new(post.clone(), "/api/users/reset-settings", May(SettingsOwn), "settings back to the defaults", tavern::users::reset_settings),
+        Route::new(post.clone(), "/api/users/reset-step1", May(BackupsOwn), "print a reset code", tavern::users::reset_step1),
+        Route::new(post.clone(), "/api/users/reset-step2", May(BackupsOwn), "start one's folder afresh", tavern::users::reset_step2),
+        Route::new(post.clone(), "/api/users/get", May(UsersView), "everyone", tavern::admin::get),
+        Route::new(post.clone(), "/api/users/create", May(UsersManage), "make an account", tavern::admin::create),
+        Route::new(post.clone(), "/api/users/delete", May(UsersManage), "delete an account", tavern::admin::delete),
+        Route::new(post.clone(), "/api/users/enable", May(UsersManage), "enable an account", tavern::admin::enable),
+        Route::new(post.clone(), "/api/users/disable", May(UsersManage), "disable an account", tavern::admin::disable),
+        Route::new(post.clone(), "/api/users/promote", May(UsersRoles), "make an admin", tavern::admin::promote),
+        Route::new(post.clone(), "/api/users/demote", May(UsersRoles), "make an ordinary user", tavern::admin::demote),
+        Route::new(post.clone(), "/api/users/slugify", May(UsersManage), "turn a name into a handle", tavern::admin::slugify),
+        // SillyTavern's dialect: settings
+        Route::new(post.clone(), "/api/settings/get", May(SettingsOwn), "settings and presets", tavern::settings::get),
+        Route::new(post.clone(), "/api/settings/save", May(SettingsOwn), "replace the settings", tavern::settings::save).takes(SETTINGS),
+        Route::new(post.clone(), "/api/settings/get-snapshots", May(SettingsOwn), "list snapshots", tavern::settings::get_snapshots),
+        Route::new(post.clone(), "/api/settings/make-snapshot", May(SettingsOwn), "make a snapshot", tavern::settings::make_snapshot),
+        Route::new(post.clone(), "/api/settings/load-snapshot", May(SettingsOwn), "read a snapshot", tavern::settings::load_snapshot),
+        Route::new(post.clone(), "/api/settings/restore-snapshot", May(SettingsOwn), "bring a snapshot back", tavern::settings::restore_snapshot),
+
+        // Our dialect: the house and the door
+        Route::new(get.clone(), "/api/v1/openapi.json", Public, "this list, for machines", openapi::get),
+        Route::new(get.clone(), "/api/v1/house", Public, "what a page asks first", house::get),
+        Route::new(post.clone(), "/api/v1/session", Public, "sign in", session::create),
+        Route::new(delete.clone(), "/api/v1/session", SignedIn, "sign out", session::end),
+        Route::new(post.clone(), "/api/v1/recovery", Public, "print a recovery code", session::ask_for_code),
+        Route::new(post.clone(), "/api/v1/recovery/redeem", Public, "use a recovery code", session::redeem),
+        // Our dialect: me
+        Route::new(get.clone(), "/api/v1/me", May(AccountOwn), "one's own account", me::get),
+        Route::new(patch.clone(), "/api/v1/me", May(AccountOwn), "change one's display name", me::update),
+        Route::new(put.clone(), "/api/v1/me/avatar", May(AccountOwn), "set one's picture", me::set_avatar).takes(me::AVATAR_LIMIT),
+        Route::new(delete.clone(), "/api/v1/me/avatar", May(AccountOwn), "remove one's picture", me::remove_avatar),
+        Route::new(put.clone(), "/api/v1/me/password", May(AccountOwn), "set one's password", me::set_password),
+        Route::new(get.clone(), "/api/v1/me/sessions", May(AccountOwn), "where one is signed in", sessions::list),
+        Route::new(delete.clone(), "/api/v1/me/sessions", May(AccountOwn), "end all other sessions", sessions::end_others),
+        Route::new(delete.clone(), "/api/v1/me/sessions/{id}", May(AccountOwn), "end a session", sessions::end),
+        Route::new(get.clone(), "/api/v1/me/settings", May(SettingsOwn), "the settings file", settings::get),
+        Route::new(put.clone(), "/api/v1/me/settings", May(SettingsOwn), "replace a version of the settings", settings::put).takes(SETTINGS),
+        Route::new(get.clone(), "/api/v1/me/settings/state", May(SettingsOwn), "how the settings are", settings::state),
+        Route::new(post.clone(), "/api/v1/me/settings/reset", May(SettingsOwn), "settings back to the defaults", settings::reset),
+        Route::new(get.clone(), "/api/v1/me/snapshots", May(SettingsOwn), "list snapshots", snapshots::list),
+        Route::new(post.clone(), "/api/v1/me/snapshots", May(SettingsOwn), "make a snapshot", snapshots::make),
+        Route::new(get.clone(), "/api/v1/me/snapshots/{name}", May(SettingsOwn), "read a snapshot", snapshots::get),
+        Route::new(delete.clone(), "/api/v1/me/snapshots/{name}", May(SettingsOwn), "delete a snapshot", snapshots::remove),
+        Route::new(get.clone(), "/api/v1/me/snapshots/{name}/diff", May(SettingsOwn), "compare a snapshot with now", snapshots::diff),
+        Route::new(post.clone(), "/api/v1/me/snapshots/{name}/restore", May(SettingsOwn), "bring a snapshot back", snapshots::restore),
+        Route::new(post.clone(), "/api/v1/me/backups", May(BackupsOwn), "a ticket for a backup", backups::create),
+        Route::new(get.clone(), "/api/v1/me/backups/{id}", May(BackupsOwn), "how far a backup is", backups::progress),
+        Route::new(get.clone(), "/api/v1/me/backups/{id}/download", May(BackupsOwn), "download a backup", backups::download),
+        Route::new(post.clone(), "/api/v1/me/restores", May(BackupsOwn), "upload an archive and see what it would do", restores::create).takes(ARCHIVE),
+        Route::new(get.clone(), "/api/v1/me/restores/{id}", May(BackupsOwn), "what an uploaded archive would do", restores::get),
+        Route::new(delete.clone(), "/api/v1/me/restores/{id}", May(BackupsOwn), "forget an uploaded archive", restores::discard),
+        Route::new(post.clone(), "/api/v1/me/restores/{id}/apply", May(BackupsOwn), "bring parts of an archive back", restores::apply),
+        Route::new(get.clone(), "/api/v1/me/undo", May(BackupsOwn), "list undo points", restores::undo_points),
+        Route::new(post.clone(), "/api/v1/me/undo/{id}", May(BackupsOwn), "bring an undo point back", restores::undo),
+        Route::new(delete.clone(), "/api/v1/me/undo/{id}", May(BackupsOwn), "remove an undo point", restores::remove_undo),
+        Route::new(post.clone(), "/api/v1/me/reset", May(BackupsOwn), "print a reset code", restores::ask_for_reset),
+        Route::new(post.clone(), "/api/v1/me/reset/confirm", May(BackupsOwn), "start one's folder afresh", restores::confirm_reset),
+        // Our dialect: people
+        Route::new(get.clone(), "/api/v1/users", May(UsersView), "everyone", users::list),
+        Route::new(post.clone(), "/api/v1/users", May(UsersManage), "make an account", users::create),
+        Route::new(patch.clone(), "/api/v1/users/{handle}", May(UsersManage), "change an account", users::update),
+        Route::new(delete.clone(), "/api/v1/users/{handle}", May(UsersManage), "delete an account", users::delete),
+        Route::new(get.clone(), "/api/v1/users/{handle}/size", May(UsersView), "how large a folder is", users::size),
+        Route::new(put.clone(), "/api/v1/users/{handle}/password", May(UsersManage), "set somebody's password", users::set_password),
+        Route::new(get.clone(), "/api/v1/users/{handle}/avatar", Public, "somebody's picture", me::avatar),
+        Route::new(put.clone(), "/api/v1/users/{handle}/avatar", May(UsersManage), "set somebody's picture", users::set_avatar).takes(me::AVATAR_LIMIT),
+        Route::new(delete.clone(), "/api/v1/users/{handle}/avatar", May(UsersManage), "remove somebody's picture", users::remove_avatar),
+        Route::new(post.clone(), "/api/v1/users/{handle}/backups", May(BackupsOthers), "a ticket for somebody's backup", backups::create_for),
+        Route::new(get.clone(), "/api/v1/handles/slug", May(UsersManage), "turn a name into a handle", users::slug),
+        Route::new(get, "/api/v1/events", May(EventsView), "the audit log", events::list),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::table::Table;
+
+    #[test]
+    fn the_table_has_no_row_twice_and_none_that_hides_another() {
+        let rows = all().len();
+        let table = Table::new(all()).unwrap();
+        assert_eq!(table.rows().len(), rows);
+    }
+}

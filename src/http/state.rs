@@ -1,0 +1,65 @@
+//! What all requests share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::cookies::Names;
+use super::files::Files;
+use super::gate::BasicCache;
+use super::routes;
+use super::table::Table;
+use super::tickets::Tickets;
+use crate::app::App;
+use crate::error::Result;
+
+/// What all requests share.
+pub struct State {
+    /// The house.
+    pub app: Arc<App>,
+    /// All routes.
+    pub table: Table,
+    /// The cookies' names.
+    pub names: Names,
+    /// What browsers load.
+    pub files: Files,
+    /// Backups that are about to be, or being, downloaded.
+    pub tickets: Tickets,
+    /// Basic credentials that were found good a moment ago.
+    pub basic: BasicCache,
+    /// Whether anyone on the network can reach the sign-in.
+    pub exposed: bool,
+    /// This machine's name, by which the server may be called.
+    pub machine: Option<String>,
+    /// Ends when the server is told to stop.
+    pub stopping: CancellationToken,
+}
+
+impl State {
+    /// The state of a server for `app`. `public` is a folder that is served before the built-in pages.
+    pub fn new(app: Arc<App>, stopping: CancellationToken) -> Result<Arc<Self>> {
+        let public: Option<PathBuf> = app.config.public_dir().map(ToOwned::to_owned);
+        Ok(Arc::new(Self {
+            table: Table::new(routes::all())?,
+            names: Names::of(&app.store.install().id),
+            files: Files::new(public),
+            tickets: Tickets::default(),
+            basic: BasicCache::default(),
+            exposed: app.is_exposed() && !app.config.security_override,
+            machine: machine_name(),
+            stopping,
+            app,
+        }))
+    }
+}
+
+#[cfg(unix)]
+fn machine_name() -> Option<String> {
+    rustix::system::uname().nodename().to_str().ok().map(str::to_ascii_lowercase).filter(|name| !name.is_empty())
+}
+
+#[cfg(not(unix))]
+fn machine_name() -> Option<String> {
+    std::env::var("COMPUTERNAME").ok().map(|name| name.to_ascii_lowercase())
+}

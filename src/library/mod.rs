@@ -1,0 +1,12 @@
+//! What a user owns. So far: settings with their snapshots, the presets that SillyTavern's client loads with them, and the
+//! picture that stands for a person.
+
+pub mod diff;
+pub mod json;
+pub mod portrait;
+pub mod presets;
+pub mod settings;
+pub mod snapshots;
+
+pub use portrait::Portraits;
+pub use settings::Settings;

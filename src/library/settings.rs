@@ -1,0 +1,300 @@
+//! A user's settings, `settings.json`: everything that SillyTavern's client remembers, in one file that it reads and
+//! writes whole. To us it is text: checked, indented, kept; never interpreted beyond what a page has to show.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::json;
+use super::snapshots::{self, Snapshot};
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::store::{self, Expect, FileName, Handle, Owner, Place, Store, Version, Writer};
+
+/// The file's name in a user's folder.
+pub const FILE: FileName = FileName::known("settings.json");
+const DAMAGED_PREFIX: &str = "settings.damaged-";
+/// The settings of somebody new. SillyTavern's client asks its first questions when it sees `firstRun`.
+const DEFAULTS: &[u8] = b"{\n    \"firstRun\": true\n}";
+/// SillyTavern's pace for automatic snapshots.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(10 * 60);
+
+/// The settings of all users.
+pub struct Settings {
+    store: Arc<Store>,
+    /// How many snapshots are kept for each user.
+    keep: usize,
+    pace: Mutex<HashMap<Handle, Pace>>,
+}
+
+/// When a user's settings were last snapshotted automatically, and whether they were saved since.
+#[derive(Clone, Copy)]
+struct Pace {
+    last: Instant,
+    saved_since: bool,
+}
+
+/// How a user's settings are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// In one word.
+    pub state: Condition,
+    /// Bytes.
+    pub size: u64,
+    /// When they were last saved, milliseconds since 1970.
+    pub modified: Option<i64>,
+    /// Copies of damaged files that were set aside, newest first.
+    pub damaged_copies: Vec<String>,
+    /// The newest snapshot that can be read.
+    pub last_good: Option<String>,
+}
+
+/// Whether settings can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Condition {
+    /// They can.
+    Ok,
+    /// They were damaged, were set aside, and nothing was brought back yet: they are the defaults.
+    Damaged,
+    /// There are none.
+    Missing,
+}
+
+impl Settings {
+    /// The settings in `store`; `keep` snapshots are kept for each user.
+    pub fn new(store: Arc<Store>, keep: usize) -> Self {
+        Self { store, keep: keep.max(1), pace: Mutex::default() }
+    }
+
+    /// Makes the folders of somebody new, and default settings if there are none.
+    pub fn seed(&self, handle: &Handle) -> Result<()> {
+        self.store.make_user_folders(handle)?;
+        self.store.writing(&Owner::User(handle.clone()), |writer| match writer.create(&place(handle), DEFAULTS) {
+            Err(error) if error.code() == "conflict" => Ok(()),
+            other => other,
+        })
+    }
+
+    /// The settings' text. Damaged settings are set aside and the defaults take their place, so that the page opens;
+    /// missing ones are the defaults.
+    pub fn load(&self, handle: &Handle) -> Result<Vec<u8>> {
+        match self.store.read_if_there(&place(handle))? {
+            Some(text) if json::check_object(&text).is_ok() => Ok(text),
+            _ => self.store.writing(&Owner::User(handle.clone()), |writer| self.mend(writer, handle)),
+        }
+    }
+
+    /// Looks again under the lock: the settings may be whole by now.
+    fn mend(&self, writer: &Writer<'_>, handle: &Handle) -> Result<Vec<u8>> {
+        if let Some(text) = self.store.read_if_there(&place(handle))? {
+            if json::check_object(&text).is_ok() {
+                return Ok(text);
+            }
+            let aside = FileName::parse(&format!("{DAMAGED_PREFIX}{}.json", clock::now_ms()))?;
+            tracing::error!(%handle, %aside, "damaged settings were set aside; the last good snapshot is offered");
+            writer.set_aside(&place(handle), &aside)?;
+        }
+        if let Err(error) = writer.create(&place(handle), DEFAULTS) {
+            tracing::warn!(?error, %handle, "default settings could not be written");
+        }
+        Ok(DEFAULTS.to_vec())
+    }
+
+    /// Replaces the settings by `text`, if it is a JSON object and what is there is what is expected. Makes a snapshot
+    /// now and then.
+    pub fn save(&self, handle: &Handle, text: &[u8], expect: Expect) -> Result<Version> {
+        json::check_object(text)?;
+        let indented = json::indent(text);
+        self.store.writing(&Owner::User(handle.clone()), |writer| {
+            self.write(writer, handle, &indented, expect)?;
+            if self.is_due(handle) {
+                self.snapshot_quietly(writer, handle, &indented);
+            }
+            Ok(())
+        })?;
+        Ok(Version::of(&indented))
+    }
+
+    fn write(&self, writer: &Writer<'_>, handle: &Handle, text: &[u8], expect: Expect) -> Result<()> {
+        match writer.write(&place(handle), text, expect) {
+            Err(error) if error.is_not_found() => {
+                // The folder was removed by hand; the person is still here.
+                self.store.make_user_folders(handle)?;
+                writer.write(&place(handle), text, expect)
+            }
+            other => other,
+        }
+    }
+
+    /// How the settings are. Looks, and mends nothing.
+    pub fn state(&self, handle: &Handle) -> Result<State> {
+        let stat = self.store.stat(&place(handle))?;
+        let text = self.store.read_if_there(&place(handle))?;
+        let good = text.as_ref().is_some_and(|text| json::check_object(text).is_ok());
+        let defaults = text.as_deref() == Some(DEFAULTS);
+        let mut damaged_copies: Vec<String> = self
+            .store
+            .list(&Place::of(handle))?
+            .into_iter()
+            .map(|entry| entry.name.to_string())
+            .filter(|name| name.starts_with(DAMAGED_PREFIX))
+            .collect();
+        damaged_copies.sort_unstable_by(|a, b| b.cmp(a));
+        let state = match stat {
+            None => Condition::Missing,
+            Some(_) if !good || (defaults && !damaged_copies.is_empty()) => Condition::Damaged,
+            Some(_) => Condition::Ok,
+        };
+        let last_good = if state == Condition::Ok { None } else { self.last_good(handle)? };
+        Ok(State {
+            state,
+            size: stat.map_or(0, |stat| stat.size),
+            modified: stat.map(|stat| clock::to_ms(stat.modified)),
+            damaged_copies,
+            last_good,
+        })
+    }
+
+    fn last_good(&self, handle: &Handle) -> Result<Option<String>> {
+        for snapshot in snapshots::list(&self.store, handle)? {
+            let text = self.store.read(&snapshots::place(handle, &snapshot.name))?;
+            if json::check_object(&text).is_ok() {
+                return Ok(Some(snapshot.name.to_string()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The snapshots, newest first.
+    pub fn snapshots(&self, handle: &Handle) -> Result<Vec<Snapshot>> {
+        snapshots::list(&self.store, handle)
+    }
+
+    /// Makes a snapshot of the settings as they are. `None` when the newest one already says the same.
+    pub fn snapshot(&self, handle: &Handle) -> Result<Option<FileName>> {
+        self.store.writing(&Owner::User(handle.clone()), |writer| {
+            let text = self.store.read(&place(handle))?;
+            snapshots::make(&self.store, writer, handle, &text, self.keep)
+        })
+    }
+
+    /// A snapshot's text.
+    pub fn read_snapshot(&self, handle: &Handle, name: &str) -> Result<Vec<u8>> {
+        self.store.read(&snapshots::place(handle, &snapshots::check_name(handle, name)?))
+    }
+
+    /// Brings a snapshot back; the present settings become a snapshot first. A damaged snapshot is refused.
+    pub fn restore_snapshot(&self, handle: &Handle, name: &str) -> Result<()> {
+        let name = snapshots::check_name(handle, name)?;
+        self.store.writing(&Owner::User(handle.clone()), |writer| {
+            let text = self.store.read(&snapshots::place(handle, &name))?;
+            json::check_object(&text).map_err(|cause| {
+                Error::conflict("damaged", "This snapshot is damaged. The settings were not changed.").because(cause)
+            })?;
+            self.keep_present(writer, handle, Some(&name))?;
+            self.write(writer, handle, &text, Expect::Anything)
+        })
+    }
+
+    /// Removes a snapshot.
+    pub fn remove_snapshot(&self, handle: &Handle, name: &str) -> Result<()> {
+        let place = snapshots::place(handle, &snapshots::check_name(handle, name)?);
+        self.store.writing(&Owner::User(handle.clone()), |writer| match self.store.stat(&place)? {
+            Some(_) => writer.remove(&place),
+            None => Err(Error::not_found("There is no such snapshot.")),
+        })
+    }
+
+    /// How a snapshot differs from the settings as they are.
+    pub fn compare(&self, handle: &Handle, name: &str) -> Result<super::diff::Diff> {
+        let parse = |text: &[u8]| {
+            serde_json::from_slice::<serde_json::Value>(text)
+                .map_err(|error| Error::conflict("damaged", "This cannot be compared: it is damaged.").because(error))
+        };
+        let then = parse(&self.read_snapshot(handle, name)?)?;
+        let now = parse(&self.load(handle)?)?;
+        Ok(super::diff::diff(&then, &now))
+    }
+
+    /// Back to the defaults; the present settings become a snapshot first.
+    pub fn reset(&self, handle: &Handle) -> Result<()> {
+        self.store.writing(&Owner::User(handle.clone()), |writer| {
+            self.keep_present(writer, handle, None)?;
+            self.write(writer, handle, DEFAULTS, Expect::Anything)
+        })
+    }
+
+    fn keep_present(&self, writer: &Writer<'_>, handle: &Handle, protect: Option<&FileName>) -> Result<()> {
+        let Some(text) = self.store.read_if_there(&place(handle))? else { return Ok(()) };
+        if text != DEFAULTS {
+            snapshots::make(
+                &self.store,
+                writer,
+                handle,
+                &text,
+                self.keep.saturating_add(usize::from(protect.is_some())),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The automatic snapshots that are due: at start for everyone, later for whoever saved since the last one.
+    pub fn snapshot_due(&self, everyone: &[Handle]) {
+        for handle in everyone {
+            let due = {
+                let mut pace = store::lock(&self.pace);
+                match pace.get_mut(handle) {
+                    None => true,
+                    Some(pace) if pace.saved_since && pace.last.elapsed() >= SNAPSHOT_EVERY => {
+                        *pace = Pace { last: Instant::now(), saved_since: false };
+                        true
+                    }
+                    Some(_) => false,
+                }
+            };
+            if due
+                && let Err(error) = self.snapshot(handle)
+                && !error.is_not_found()
+            {
+                tracing::warn!(?error, %handle, "an automatic snapshot of the settings failed");
+            }
+        }
+    }
+
+    /// Whether a save now comes with a snapshot: the first one since the start, and then one in ten minutes.
+    fn is_due(&self, handle: &Handle) -> bool {
+        let mut pace = store::lock(&self.pace);
+        let now = Instant::now();
+        match pace.get_mut(handle) {
+            Some(pace) if now - pace.last < SNAPSHOT_EVERY => {
+                pace.saved_since = true;
+                false
+            }
+            _ => {
+                pace.insert(handle.clone(), Pace { last: now, saved_since: false });
+                true
+            }
+        }
+    }
+
+    /// The settings are saved already; a snapshot that fails is said in the log and tried again later.
+    fn snapshot_quietly(&self, writer: &Writer<'_>, handle: &Handle, text: &[u8]) {
+        if let Err(error) = snapshots::make(&self.store, writer, handle, text, self.keep) {
+            tracing::warn!(?error, %handle, "an automatic snapshot of the settings failed");
+        }
+    }
+}
+
+/// Where a user's settings are.
+pub fn place(handle: &Handle) -> Place {
+    Place::of(handle).file(&FILE)
+}
+
+/// The default settings' text.
+pub fn defaults() -> &'static [u8] {
+    DEFAULTS
+}
