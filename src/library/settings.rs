@@ -117,24 +117,13 @@ impl Settings {
         json::check_object(text)?;
         let indented = json::indent(text);
         self.store.writing(&Owner::User(handle.clone()), |writer| {
-            self.write(writer, handle, &indented, expect)?;
+            writer.write(&place(handle), &indented, expect)?;
             if self.is_due(handle) {
                 self.snapshot_quietly(writer, handle, &indented);
             }
             Ok(())
         })?;
         Ok(Version::of(&indented))
-    }
-
-    fn write(&self, writer: &Writer<'_>, handle: &Handle, text: &[u8], expect: Expect) -> Result<()> {
-        match writer.write(&place(handle), text, expect) {
-            Err(error) if error.is_not_found() => {
-                // The folder was removed by hand; the person is still here.
-                self.store.make_user_folders(handle)?;
-                writer.write(&place(handle), text, expect)
-            }
-            other => other,
-        }
     }
 
     /// How the settings are. Looks, and mends nothing.
@@ -203,7 +192,7 @@ impl Settings {
                 Error::conflict("damaged", "This snapshot is damaged. The settings were not changed.").because(cause)
             })?;
             self.keep_present(writer, handle, Some(&name))?;
-            self.write(writer, handle, &text, Expect::Anything)
+            writer.write(&place(handle), &text, Expect::Anything)
         })
     }
 
@@ -231,7 +220,7 @@ impl Settings {
     pub fn reset(&self, handle: &Handle) -> Result<()> {
         self.store.writing(&Owner::User(handle.clone()), |writer| {
             self.keep_present(writer, handle, None)?;
-            self.write(writer, handle, DEFAULTS, Expect::Anything)
+            writer.write(&place(handle), DEFAULTS, Expect::Anything)
         })
     }
 
