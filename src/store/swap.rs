@@ -102,7 +102,9 @@ impl Store {
             return Err(unlocked());
         }
         let exchange = Exchange { store: self, handle, journal: self.read_record(&place)? };
-        if exchange.is_committed()? { exchange.finish() } else { exchange.back() }
+        let is_committed = exchange.is_committed()?;
+        tracing::warn!(%handle, is_committed, "a restore, an undo or a reset was interrupted; bringing it to an end");
+        if is_committed { exchange.finish() } else { exchange.back() }
     }
 }
 
