@@ -81,7 +81,7 @@ test("brought back: a plan first, then done, then undone", async (t) => {
   assert.equal(await there(join(tavern.data, "ada", "characters", evil)), true);
 
   const undo = page.locator("#undo");
-  await undo.locator("li").nth(1).waitFor();
+  await undo.locator("li").first().waitFor();
   await undo
     .getByRole("button", { name: /^Delete/ })
     .last()
@@ -125,6 +125,8 @@ test("a file that is no backup is refused with the reason; never mind forgets on
   await section.getByText("empty.zip is empty.").waitFor();
   const zip = await download(page);
   await input.setInputFiles({ name: "backup.zip", mimeType: "application/zip", buffer: zip.bytes });
+  await section.getByText("Nothing to bring back").waitFor();
+  assert.equal(await section.getByRole("button", { name: "Bring these back" }).count(), 0);
   await section.getByRole("button", { name: "Never mind" }).click();
   await section.getByText("Drop a backup here").waitFor();
 });

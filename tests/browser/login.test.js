@@ -64,10 +64,7 @@ test("the picker: names, locks, a wrong password, the right one, out again", asy
   const password = page.getByRole("textbox", { name: "Password" });
   await password.fill("by moonlight");
   await page.getByRole("button", { name: "Come in" }).click();
-  await page
-    .getByRole("alert")
-    .filter({ hasText: /password/i })
-    .waitFor();
+  await page.locator(".form-error .alert").waitFor();
   assert.equal(new URL(page.url()).pathname, "/login");
   await password.fill(ada.password);
   await page.keyboard.press("Enter");
