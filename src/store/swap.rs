@@ -242,21 +242,17 @@ fn journal_of(handle: &Handle) -> Place {
     Place::system().folder(Folder::SWAPS).named(handle, ENDING)
 }
 
-fn moving(place: &Place, error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::CrossesDevices | io::ErrorKind::ResourceBusy => other_disk(error),
-        _ => failure("exchange files", place, error),
-    }
-}
-
 /// Renaming works within one file system only, and nothing else is atomic.
-pub(super) fn other_disk(error: io::Error) -> Error {
-    Error::conflict(
-        "other_disk",
-        "A folder of this user is on another disk than the server's own folder, so it cannot be exchanged in one step. \
-         Nothing was changed.",
-    )
-    .because(error)
+pub(super) fn moving(place: &Place, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::CrossesDevices | io::ErrorKind::ResourceBusy => Error::conflict(
+            "other_disk",
+            "A folder of this user is on another disk than the server's own folder, so it cannot be moved in one step. \
+             Nothing was changed.",
+        )
+        .because(error),
+        _ => failure("move files", place, error),
+    }
 }
 
 fn unlocked() -> Error {
