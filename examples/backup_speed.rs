@@ -7,12 +7,12 @@
 //!
 //! The folder is opened as one to work on beside a server: it gets a `_system` if it has none.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use tavernkeep::store::archive::{BackupOptions, Progress, write_backup};
 use tavernkeep::store::opening::Opening;
-use tavernkeep::store::{Handle, Store};
+use tavernkeep::store::{Handle, Store, read_host_file};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -38,7 +38,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// The most memory that this process has had, in kB; 0 where that cannot be read.
 fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = read_host_file(Path::new("/proc/self/status"), 1 << 16).unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }

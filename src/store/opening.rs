@@ -127,8 +127,10 @@ impl Store {
         }
         let system = self.path(&Place::system());
         let mut folders = vec![system.clone()];
-        folders
-            .extend([Folder::ACCOUNTS, Folder::AVATARS, Folder::SESSIONS].map(|folder| system.join(folder.as_str())));
+        folders.extend(
+            [Folder::ACCOUNTS, Folder::AVATARS, Folder::SESSIONS, Folder::SWAPS]
+                .map(|folder| system.join(folder.as_str())),
+        );
         for handle in self.user_folders().unwrap_or_default() {
             let user = self.path(&Place::of(&handle));
             folders.push(user.join(Folder::BACKUPS.as_str()));

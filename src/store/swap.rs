@@ -102,7 +102,9 @@ impl Store {
             return Err(unlocked());
         }
         let exchange = Exchange { store: self, handle, journal: self.read_record(&place)? };
-        if exchange.is_committed()? { exchange.finish() } else { exchange.back() }
+        let is_committed = exchange.is_committed()?;
+        tracing::warn!(%handle, is_committed, "a restore, an undo or a reset was interrupted; bringing it to an end");
+        if is_committed { exchange.finish() } else { exchange.back() }
     }
 }
 
@@ -240,21 +242,17 @@ fn journal_of(handle: &Handle) -> Place {
     Place::system().folder(Folder::SWAPS).named(handle, ENDING)
 }
 
-fn moving(place: &Place, error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::CrossesDevices | io::ErrorKind::ResourceBusy => other_disk(error),
-        _ => failure("exchange files", place, error),
-    }
-}
-
 /// Renaming works within one file system only, and nothing else is atomic.
-pub(super) fn other_disk(error: io::Error) -> Error {
-    Error::conflict(
-        "other_disk",
-        "A folder of this user is on another disk than the server's own folder, so it cannot be exchanged in one step. \
-         Nothing was changed.",
-    )
-    .because(error)
+pub(super) fn moving(place: &Place, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::CrossesDevices | io::ErrorKind::ResourceBusy => Error::conflict(
+            "other_disk",
+            "A folder of this user is on another disk than the server's own folder, so it cannot be moved in one step. \
+             Nothing was changed.",
+        )
+        .because(error),
+        _ => failure("move files", place, error),
+    }
 }
 
 fn unlocked() -> Error {

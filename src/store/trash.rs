@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::record::FORMAT;
 use super::restore::RestoreRecord;
-use super::swap::other_disk;
+use super::swap::moving;
 use super::undo::{UndoRecord, points_of};
-use super::{FileName, Folder, Handle, Owner, Place, RestoreId, Store, UndoId, failure, restore};
+use super::{FileName, Folder, Handle, Owner, Place, RestoreId, Store, UndoId, restore};
 use crate::error::{Error, Result};
 
 const RECORD: FileName = FileName::known("trash.json");
@@ -188,16 +188,9 @@ impl Store {
             return Ok(());
         }
         let (source, target) = (self.path(from), self.path(to));
-        self.moments.renaming(&self.disk, &source, &target).map_err(|error| match error.kind() {
-            std::io::ErrorKind::CrossesDevices => other_disk(error),
-            _ => failure("move a folder", from, error),
-        })?;
-        for path in [source, target] {
-            if let Some(above) = path.parent() {
-                self.disk.sync_folder(above).map_err(|error| failure("move a folder", from, error))?;
-            }
-        }
-        Ok(())
+        self.moments.renaming(&self.disk, &source, &target).map_err(|error| moving(from, error))?;
+        let above = [&source, &target].into_iter().filter_map(|path| path.parent());
+        above.map(|folder| self.disk.sync_folder(folder)).collect::<Result<_, _>>().map_err(|error| moving(from, error))
     }
 }
 

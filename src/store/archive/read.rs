@@ -62,6 +62,7 @@ impl Archive {
         let mut file = BufReader::new(file);
         let mut members = members(Directory::read(&mut file)?, size, limits)?;
         unwrap(&mut members)?;
+        check_kinds(&members)?;
         let manifest = take_manifest(&mut file, &mut members)?;
         members.retain(|member| member.path.top() != Folder::THUMBNAILS.as_str() && member.path.top() != FINDER);
         Ok(Self { file, members, manifest })
@@ -70,6 +71,11 @@ impl Archive {
     /// Reads every byte and keeps none: a backup is good when this says so.
     pub fn verify(&mut self, progress: &Progress) -> Result<()> {
         self.unpack(None, progress).map(drop)
+    }
+
+    #[cfg(test)]
+    pub(super) fn members(&self) -> usize {
+        self.members.len()
     }
 
     /// Which program's folder this is of.
@@ -154,6 +160,20 @@ fn unwrap(members: &mut Vec<Member>) -> Result<()> {
         "It is neither a backup of Tavernkeep nor a SillyTavern user folder: at its top there is no settings.json and \
          none of the folders characters, chats, worlds and so on.",
     ))
+}
+
+/// A folder where everyone expects a file, or the other way round, would lock its owner out.
+fn check_kinds(members: &[Member]) -> Result<()> {
+    let is_folder = |member: &Member| member.is_folder || member.path.parent().is_some();
+    let is_wrong = |member: &&Member| {
+        let top = member.path.top();
+        is_known(top) && is_folder(member) == top.ends_with(".json")
+    };
+    match members.iter().find(is_wrong) {
+        Some(member) if is_folder(member) => Err(bad_entry(member.path.top(), "should be a file")),
+        Some(member) => Err(bad_entry(member.path.top(), "should be a folder")),
+        None => Ok(()),
+    }
 }
 
 /// Takes the manifest out of the members, if there is one, and checks that it lists exactly the others.
