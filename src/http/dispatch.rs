@@ -32,6 +32,7 @@ pub fn filter(state: Arc<State>) -> impl Filter<Extract = (Reply,), Error = warp
 async fn answer(state: Arc<State>, arrival: Arrival, headers: HeaderMap, body: Body) -> Reply {
     let started = Instant::now();
     let peer = Peer::of(&arrival, &headers, &state.app.config);
+    state.newcomers.greet(&state.app.config, &peer, &headers);
     let head = arrival.method == Method::HEAD;
     let (method, path) = (arrival.method.clone(), arrival.uri.path().to_owned());
     let work = AssertUnwindSafe(route(Arc::clone(&state), arrival, headers, body, peer)).catch_unwind();
@@ -43,7 +44,7 @@ async fn answer(state: Arc<State>, arrival: Arrival, headers: HeaderMap, body: B
             (reply::failed(&error, dialect_of(&path)), "panic")
         }
     };
-    finish(&mut answer, &path, &peer);
+    finish(&mut answer, &path);
     if head {
         answer = strip(answer);
     }
@@ -143,7 +144,7 @@ fn log(error: &Error, route: &str) {
 }
 
 /// The headers that every answer has, unless it set its own.
-fn finish(answer: &mut Reply, path: &str, peer: &Peer) {
+fn finish(answer: &mut Reply, path: &str) {
     let api = path.starts_with("/api/") || path == "/csrf-token" || path == "/version";
     let headers = answer.headers_mut();
     let mut default = |name: HeaderName, value: &'static str| {
@@ -158,9 +159,8 @@ fn finish(answer: &mut Reply, path: &str, peer: &Peer) {
         default(header::CACHE_CONTROL, "no-store");
         default(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; sandbox");
     }
-    if peer.secure {
-        default(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
-    }
+    // No Strict-Transport-Security: it would hold for every other service of a home server's name. That is for the
+    // reverse proxy of a house with a name of its own to say.
 }
 
 fn strip(answer: Reply) -> Reply {

@@ -1,10 +1,13 @@
 //! Who is at the other end, and whether what a proxy says about that is believed.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
 
 use warp::http::{HeaderMap, Method, Uri};
 
 use crate::config::Config;
+use crate::store;
 
 /// How a request arrived. The accept loop puts it into the request's extensions.
 #[derive(Debug, Clone)]
@@ -41,6 +44,27 @@ impl Peer {
         let client = if by_proxy { forwarded(headers, config).unwrap_or(socket) } else { socket };
         let secure = arrival.tls || (by_proxy && header(headers, "x-forwarded-proto") == Some("https"));
         Self { socket, client, secure, by_proxy }
+    }
+}
+
+/// Clients that have been seen since the start, for the access log.
+#[derive(Debug, Default)]
+pub struct Newcomers(Mutex<HashSet<IpAddr>>);
+
+/// More clients than this are not told apart.
+const REMEMBERED: usize = 10_000;
+
+impl Newcomers {
+    /// Logs a client the first time it is seen, where others than this machine can come in.
+    pub fn greet(&self, config: &Config, peer: &Peer, headers: &HeaderMap) {
+        if !(config.listen && config.logging.enable_access_log) {
+            return;
+        }
+        let mut seen = store::lock(&self.0);
+        if seen.len() < REMEMBERED && seen.insert(peer.client) {
+            let device = header(headers, "user-agent").unwrap_or_default();
+            tracing::info!(client = %peer.client, device, "a new client");
+        }
     }
 }
 

@@ -32,8 +32,15 @@ pub struct Settings {
 /// When a user's settings were last snapshotted automatically, and whether they were saved since.
 #[derive(Clone, Copy)]
 struct Pace {
-    last: Instant,
+    /// `None`: not since a save; the start of the server made one, if it was due.
+    last: Option<Instant>,
     saved_since: bool,
+}
+
+impl Pace {
+    fn is_over(self) -> bool {
+        self.last.is_none_or(|last| last.elapsed() >= SNAPSHOT_EVERY)
+    }
 }
 
 /// How a user's settings are.
@@ -248,9 +255,12 @@ impl Settings {
             let due = {
                 let mut pace = store::lock(&self.pace);
                 match pace.get_mut(handle) {
-                    None => true,
-                    Some(pace) if pace.saved_since && pace.last.elapsed() >= SNAPSHOT_EVERY => {
-                        *pace = Pace { last: Instant::now(), saved_since: false };
+                    None => {
+                        pace.insert(handle.clone(), Pace { last: None, saved_since: false });
+                        true
+                    }
+                    Some(pace) if pace.saved_since && pace.is_over() => {
+                        *pace = Pace { last: Some(Instant::now()), saved_since: false };
                         true
                     }
                     Some(_) => false,
@@ -268,14 +278,13 @@ impl Settings {
     /// Whether a save now comes with a snapshot: the first one since the start, and then one in ten minutes.
     fn is_due(&self, handle: &Handle) -> bool {
         let mut pace = store::lock(&self.pace);
-        let now = Instant::now();
         match pace.get_mut(handle) {
-            Some(pace) if now - pace.last < SNAPSHOT_EVERY => {
+            Some(pace) if !pace.is_over() => {
                 pace.saved_since = true;
                 false
             }
             _ => {
-                pace.insert(handle.clone(), Pace { last: now, saved_since: false });
+                pace.insert(handle.clone(), Pace { last: Some(Instant::now()), saved_since: false });
                 true
             }
         }

@@ -24,6 +24,8 @@ pub mod place;
 mod record;
 pub mod restore;
 mod swap;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod trash;
 pub mod undo;
 pub mod version;
@@ -41,6 +43,9 @@ pub use ids::{RestoreId, UndoId};
 pub use names::{FileName, Handle, RelPath};
 pub use opening::{Install, Opened};
 pub use place::{Folder, Place, USER_FOLDERS};
+pub use restore::{Prepared, Upload};
+pub use trash::{Swept, Trashed};
+pub use undo::{Reason, UndoPoint};
 pub use version::{Expect, Version};
 
 use crate::error::{Error, Kind, Result};

@@ -215,3 +215,6 @@ impl Write for Upload {
         self.file.flush()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,13 +77,19 @@ impl Store {
     }
 
     /// Brings exchanges that were interrupted to their end. For the start of a server; later each user's own is looked
-    /// after by [`Store::writing`]. The handles are those whose folder was touched.
+    /// after by [`Store::writing`]. The answer names those for whom that failed: their writes are refused until it works.
     pub fn finish_swaps(&self) -> Result<Vec<Handle>> {
         let names = self.list(&Place::system().folder(Folder::SWAPS))?.into_iter().map(|entry| entry.name);
         let handles: Vec<Handle> =
             names.filter_map(|name| Handle::parse(name.as_str().strip_suffix(ENDING)?).ok()).collect();
-        handles.iter().try_for_each(|handle| self.writing(&Owner::User(handle.clone()), |_| Ok(())))?;
-        Ok(handles)
+        let is_unfinished = |handle: &Handle| match self.writing(&Owner::User(handle.clone()), |_| Ok(())) {
+            Ok(()) => false,
+            Err(error) => {
+                tracing::error!(?error, %handle, "an interrupted restore could not be finished");
+                true
+            }
+        };
+        Ok(handles.into_iter().filter(is_unfinished).collect())
     }
 
     /// Brings an interrupted exchange of this user to its end. The caller holds the user's lock.

@@ -51,6 +51,7 @@ pub(super) fn members(directory: Directory, archive_size: u64, limits: &Limits) 
 fn member(record: Record) -> Result<Member> {
     let name = record.name.as_str();
     let is_folder = name.ends_with('/');
+    let path = path(name.strip_suffix('/').unwrap_or(name))?;
     let refuse = |why: &str| Err(bad_entry(name, why));
     let file_type = record.mode & TYPE_BITS;
     if record.flags & ENCRYPTED != 0 {
@@ -68,7 +69,6 @@ fn member(record: Record) -> Result<Member> {
     if (is_folder && record.size != 0) || (record.method == STORED && record.size != record.packed) {
         return refuse("has a wrong size");
     }
-    let path = path(name.strip_suffix('/').unwrap_or(name))?;
     Ok(Member { record, path, is_folder, room: 0 })
 }
 

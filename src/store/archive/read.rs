@@ -87,6 +87,14 @@ impl Archive {
         self.manifest.as_ref().map(|manifest| manifest.created)
     }
 
+    /// The folders to make: as the manifest lists them, whose bytes are checked, or else as the entries say.
+    fn folders(&self) -> Vec<RelPath> {
+        match &self.manifest {
+            Some(manifest) => manifest.folders.clone(),
+            None => self.members.iter().filter(|member| member.is_folder).map(|member| member.path.clone()).collect(),
+        }
+    }
+
     /// Reads every file, into `staging` if there is one, and compares it with all that the archive says of it.
     pub(crate) fn unpack(&mut self, mut staging: Option<&mut Staging<'_>>, progress: &Progress) -> Result<Contents> {
         progress.expect(
@@ -94,11 +102,10 @@ impl Archive {
             self.members.iter().map(|member| member.record.size).sum(),
         );
         let mut contents = Contents::default();
-        let listed_folders = self.manifest.iter().flat_map(|manifest| &manifest.folders);
-        let folders = self.members.iter().filter(|member| member.is_folder).map(|member| &member.path);
-        for folder in folders.chain(listed_folders) {
+        for folder in self.folders() {
             staging.as_mut().map_or(Ok(()), |staging| staging.make_folder(folder.as_str()))?;
-            contents.folders.insert(folder.clone());
+            contents.folders.insert(folder);
+            progress.passed(0)?;
         }
         let mut buffer = vec![0; BUFFER];
         for member in self.members.iter().filter(|member| !member.is_folder) {
@@ -175,7 +182,7 @@ fn take_manifest(file: &mut BufReader<File>, members: &mut Vec<Member>) -> Resul
         return Err(bad_entry(missing, "is on the archive's own list but is not there, or twice"));
     }
     let Manifest { handle, created, folders, .. } = manifest;
-    let clash = folders.iter().find(|folder| files.contains_key(folder));
+    let clash = folders.iter().find(|folder| folder.ancestors().any(|above| files.contains_key(above)));
     clash.map_or(Ok(()), |clash| Err(bad_entry(clash.as_str(), "is a file and a folder at once")))?;
     Ok(Some(Verified { handle, created, files, folders }))
 }
