@@ -90,18 +90,19 @@ for (const width of [375, 1280]) {
   }
 }
 
-test("at 360 pixels nothing scrolls sideways", async (t) => {
-  const tavern = await openHouse(t, { guests });
-  const { page } = await visit(tavern, { width: 360 });
-  await go(page, tavern, "/login");
-  await checkWidth(page, "login");
-  await enter(page, tavern, "ada", "by candlelight", "/");
-  for (const path of ["/", "/account", "/users"]) {
-    await go(page, tavern, path);
-    await page.waitForLoadState("networkidle");
-    await checkWidth(page, path);
-  }
-});
+for (const width of [360, 320])
+  test(`at ${width} pixels nothing scrolls sideways`, async (t) => {
+    const tavern = await openHouse(t, { guests });
+    const { page } = await visit(tavern, { width });
+    await go(page, tavern, "/login");
+    await checkWidth(page, "login");
+    await enter(page, tavern, "ada", "by candlelight", "/");
+    for (const path of ["/", "/account", "/users"]) {
+      await go(page, tavern, path);
+      await page.waitForLoadState("networkidle");
+      await checkWidth(page, path);
+    }
+  });
 
 test("day and lamplight are switched by hand, and the choice stays", async (t) => {
   const tavern = await openHouse(t, { guests });
