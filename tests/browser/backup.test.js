@@ -131,6 +131,20 @@ test("a file that is no backup is refused with the reason; never mind forgets on
   await section.getByText("Drop a backup here").waitFor();
 });
 
+test("a handing over can be stopped, and nothing has changed then", async (t) => {
+  const { program, page } = await withData(t);
+  await page.route("**/api/v1/me/restores", () => {
+    // Never answered: the handing over goes on until it is stopped.
+  });
+  const section = page.locator("#restore");
+  await section
+    .locator("input[type=file]")
+    .setInputFiles({ name: "slow.zip", mimeType: "application/zip", buffer: Buffer.alloc(1000, 1) });
+  await section.getByRole("button", { name: "Stop" }).click();
+  await section.getByText("Stopped. Nothing was changed.").waitFor();
+  assert.deepEqual(await program.call("GET", "/api/v1/me/settings"), { theme: "Dusk" });
+});
+
 test("the settings start afresh", async (t) => {
   const { program, page } = await withData(t);
   await page.getByRole("button", { name: "Reset settings" }).click();
