@@ -189,7 +189,7 @@ impl Store {
         }
         let (source, target) = (self.path(from), self.path(to));
         self.moments.renaming(&self.disk, &source, &target).map_err(|error| moving(from, error))?;
-        let above = [&source, &target].into_iter().filter_map(|path| path.parent());
+        let mut above = [&source, &target].into_iter().filter_map(|path| path.parent());
         above.try_for_each(|folder| self.disk.sync_folder(folder)).map_err(|error| moving(from, error))
     }
 }
