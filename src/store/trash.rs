@@ -189,8 +189,8 @@ impl Store {
         }
         let (source, target) = (self.path(from), self.path(to));
         self.moments.renaming(&self.disk, &source, &target).map_err(|error| moving(from, error))?;
-        let above = [&source, &target].into_iter().filter_map(|path| path.parent());
-        above.map(|folder| self.disk.sync_folder(folder)).collect::<Result<_, _>>().map_err(|error| moving(from, error))
+        let mut above = [&source, &target].into_iter().filter_map(|path| path.parent());
+        above.try_for_each(|folder| self.disk.sync_folder(folder)).map_err(|error| moving(from, error))
     }
 }
 
