@@ -85,6 +85,20 @@ fn a_backup_is_a_plain_zip_whose_last_entry_lists_it() {
 }
 
 #[test]
+fn small_and_large_files_in_any_order_have_their_own_hashes() {
+    let sizes = [0, 10, 300_000, 65_536, 65_537, 5, 600_000, 0, 64, 1_000_000];
+    let files: Vec<(String, Vec<u8>)> = sizes
+        .iter()
+        .enumerate()
+        .map(|(n, size)| (format!("assets/{n}.{}", if n % 2 == 0 { "png" } else { "txt" }), vec![n as u8; *size]))
+        .collect();
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
+    let (_root, store) = house(&files);
+    let mut archive = Archive::open(file_of(&backup(&store, USUAL)), &Limits::default()).unwrap();
+    archive.verify(&Progress::default()).unwrap();
+}
+
+#[test]
 fn secrets_are_in_it_only_when_asked_for() {
     let (_root, store) = house(&[
         ("secrets.json", b"canary"),
