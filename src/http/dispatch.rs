@@ -15,7 +15,7 @@ use super::peer::{Arrival, Peer};
 use super::reply::{self, Dialect, Reply};
 use super::state::State;
 use super::table::{Match, Route, dialect_of};
-use super::{call, gate, pages};
+use super::{call, gate, pages, peer};
 use crate::error::{Error, Kind, Result};
 
 /// The server as one warp filter.
@@ -32,7 +32,7 @@ pub fn filter(state: Arc<State>) -> impl Filter<Extract = (Reply,), Error = warp
 async fn answer(state: Arc<State>, arrival: Arrival, headers: HeaderMap, body: Body) -> Reply {
     let started = Instant::now();
     let peer = Peer::of(&arrival, &headers, &state.app.config);
-    state.newcomers.greet(&state.app.config, &peer, &headers);
+    peer::greet(&state.newcomers, &state.app.config, &peer, &headers);
     let head = arrival.method == Method::HEAD;
     let (method, path) = (arrival.method.clone(), arrival.uri.path().to_owned());
     let work = AssertUnwindSafe(route(Arc::clone(&state), arrival, headers, body, peer)).catch_unwind();
@@ -66,7 +66,7 @@ async fn route(
     let path = arrival.uri.path();
     let dialect = dialect_of(path);
     if let Err(error) =
-        gate::check_host(&state, &headers, &arrival.uri).and_then(|()| gate::check_address(&state.app.config, &peer))
+        gate::check_host(&state, &headers, &arrival.uri).and_then(|()| gate::check_address(&state, &peer))
     {
         return (reply::failed(&error, dialect), "-");
     }

@@ -1,6 +1,7 @@
 //! Who is at the other end, and whether what a proxy says about that is believed.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
 
@@ -47,24 +48,32 @@ impl Peer {
     }
 }
 
-/// Clients that have been seen since the start, for the access log.
-#[derive(Debug, Default)]
-pub struct Newcomers(Mutex<HashSet<IpAddr>>);
+/// Tells what is seen for the first time since the start, so that the log says it once.
+#[derive(Debug)]
+pub struct FirstSight<T>(Mutex<HashSet<T>>);
 
-/// More clients than this are not told apart.
+/// More than this is not told apart.
 const REMEMBERED: usize = 10_000;
 
-impl Newcomers {
-    /// Logs a client the first time it is seen, where others than this machine can come in.
-    pub fn greet(&self, config: &Config, peer: &Peer, headers: &HeaderMap) {
-        if !(config.listen && config.logging.enable_access_log) {
-            return;
-        }
+impl<T> Default for FirstSight<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Hash + Eq> FirstSight<T> {
+    /// Whether this is new.
+    pub fn of(&self, thing: T) -> bool {
         let mut seen = store::lock(&self.0);
-        if seen.len() < REMEMBERED && seen.insert(peer.client) {
-            let device = header(headers, "user-agent").unwrap_or_default();
-            tracing::info!(client = %peer.client, device, "a new client");
-        }
+        seen.len() < REMEMBERED && seen.insert(thing)
+    }
+}
+
+/// Logs a client the first time it is seen, where others than this machine can come in.
+pub fn greet(seen: &FirstSight<IpAddr>, config: &Config, peer: &Peer, headers: &HeaderMap) {
+    if config.listen && config.logging.enable_access_log && seen.of(peer.client) {
+        let device = header(headers, "user-agent").unwrap_or_default();
+        tracing::info!(client = %peer.client, device, "a new client");
     }
 }
 

@@ -1,5 +1,6 @@
 //! What all requests share.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::cookies::Names;
 use super::files::Files;
 use super::gate::BasicCache;
-use super::peer::Newcomers;
+use super::peer::FirstSight;
 use super::routes;
 use super::table::Table;
 use super::tickets::Tickets;
@@ -33,7 +34,11 @@ pub struct State {
     /// Basic credentials that were found good a moment ago.
     pub basic: BasicCache,
     /// Clients seen since the start.
-    pub newcomers: Newcomers,
+    pub newcomers: FirstSight<IpAddr>,
+    /// Clients that were turned away.
+    pub strangers: FirstSight<IpAddr>,
+    /// Names by which the server was called wrongly.
+    pub wrong_names: FirstSight<String>,
     /// Whether anyone on the network can reach the sign-in.
     pub exposed: bool,
     /// This machine's name, by which the server may be called.
@@ -52,7 +57,9 @@ impl State {
             files: Files::new(public),
             tickets: Tickets::default(),
             basic: BasicCache::default(),
-            newcomers: Newcomers::default(),
+            newcomers: FirstSight::default(),
+            strangers: FirstSight::default(),
+            wrong_names: FirstSight::default(),
             exposed: app.is_exposed() && !app.config.security_override,
             machine: machine_name(),
             stopping,

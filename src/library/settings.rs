@@ -80,6 +80,9 @@ impl Settings {
     /// Makes the folders of somebody new, and default settings if there are none.
     pub fn seed(&self, handle: &Handle) -> Result<()> {
         self.store.make_user_folders(handle)?;
+        if self.store.stat(&place(handle))?.is_some() {
+            return Ok(());
+        }
         self.store.writing(&Owner::User(handle.clone()), |writer| match writer.create(&place(handle), DEFAULTS) {
             Err(error) if error.code() == "conflict" => Ok(()),
             other => other,
