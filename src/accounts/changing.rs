@@ -104,7 +104,7 @@ impl Accounts {
             }
             if let Some(role) = changes.role.filter(|role| *role != old.role) {
                 by.require(Permission::UsersRoles, On::Person(handle, old.role))?;
-                by.require(Permission::UsersRoles, On::Person(handle, role))?;
+                by.require(Permission::UsersRoles, On::Role(role))?;
                 new.role = role;
             }
             if new == **old {
