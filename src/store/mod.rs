@@ -16,6 +16,8 @@
 pub mod archive;
 #[expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
 pub(crate) mod disk;
+#[expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
+mod host;
 pub mod ids;
 pub mod moment;
 pub mod names;
@@ -37,9 +39,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use disk::{
-    Faults, HostFile, Stat, Step, create_host_file, note_on_host, open_host_file, open_log, read_host_file, read_public,
-};
+pub use disk::{Faults, Stat, Step};
+pub use host::{HostFile, create_host_file, note_on_host, open_host_file, open_log, read_host_file, read_public};
 pub use ids::{RestoreId, UndoId};
 pub use names::{FileName, Handle, RelPath};
 pub use opening::{Install, Opened};

@@ -57,6 +57,7 @@ impl Store {
         progress: &Progress,
     ) -> Result<Prepared> {
         let mut archive = Archive::open(archive, limits)?;
+        self.forget_prepared(handle)?;
         let id = RestoreId::new()?;
         let prepared = self.unpack(&id, &mut archive, progress).and_then(|contents| {
             let plan = self.compare(handle, &archive, &contents)?;
@@ -65,6 +66,18 @@ impl Store {
             Ok(Prepared { id: id.clone(), plan: record.plan })
         });
         prepared.inspect_err(|_| self.drop_restore(handle, &id))
+    }
+
+    /// Forgets what was prepared for this user before: one person's uploads must not add up to a full disk.
+    fn forget_prepared(&self, handle: &Handle) -> Result<()> {
+        for name in self.list_folders(&restores())? {
+            if let Ok(id) = RestoreId::parse(name.as_str())
+                && self.prepared_restore(handle, &id).is_ok()
+            {
+                self.discard_restore(handle, &id)?;
+            }
+        }
+        Ok(())
     }
 
     /// A restore that was prepared for this user.
