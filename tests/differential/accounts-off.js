@@ -25,23 +25,24 @@ scene("off: the first calls of the client", async () => {
 
 scene("off: what is not there", async () => {
   const guest = pair.guest();
-  await guest.get("/api/nowhere");
-  await guest.post("/api/nowhere", {});
+  await guest.get("/api/nowhere", { differs: "no such route" });
+  await guest.post("/api/nowhere", {}, { differs: "no such route" });
   await guest.get("/nowhere");
   await guest.get("/nowhere/at/all.js");
-  await guest.post("/nowhere", {});
+  await guest.post("/nowhere", {}, { differs: "a file takes no post" });
 });
 
 scene("off: one's own account can be changed", async () => {
   const guest = pair.guest();
   await guest.post("/api/users/change-name", { handle: "default-user", name: "Keeper" });
-  await guest.get("/api/users/me");
+  await guest.get("/api/users/me", { differs: "own name without accounts" });
   await guest.post("/api/users/list");
   await guest.post("/api/users/change-password", { handle: "default-user", newPassword: "", oldPassword: "" });
   await guest.post("/api/users/logout");
   await guest.refresh();
-  await guest.get("/api/users/me");
+  await guest.get("/api/users/me", { differs: "own name without accounts" });
   await guest.post("/api/users/reset-settings", { password: "", handle: "default-user" });
+  pair.sameFile("default-user/settings.json", "default settings");
 });
 
 scene("off: snapshots", async () => {

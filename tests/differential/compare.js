@@ -48,7 +48,9 @@ export function normal(value, key = "") {
 function differing(theirs, ours, path, found) {
   if (isDeepStrictEqual(theirs, ours)) return;
   const plain = (value) => value !== null && typeof value === "object";
-  if (plain(theirs) && plain(ours) && Array.isArray(theirs) === Array.isArray(ours)) {
+  // A list of texts is told as one.
+  const texts = (value) => Array.isArray(value) && value.length > 0 && !value.some(plain);
+  if (plain(theirs) && plain(ours) && Array.isArray(theirs) === Array.isArray(ours) && !texts(theirs) && !texts(ours)) {
     for (const key of new Set([...Object.keys(theirs), ...Object.keys(ours)])) {
       differing(theirs[key], ours[key], `${path}.${key}`, found);
     }
@@ -63,10 +65,14 @@ const mediaType = (answer) => answer.headers["content-type"]?.toLowerCase().repl
 export function content(answer) {
   const type = mediaType(answer) ?? "";
   const text = answer.body.toString();
-  if (type.startsWith("application/json")) return normal(JSON.parse(text));
+  if (text === "") return "";
+  if (type.startsWith("application/json")) {
+    const value = normal(JSON.parse(text));
+    // Snapshots are sorted by whoever shows them.
+    return Array.isArray(value) && value[0]?.date ? value.sort((a, b) => (a.name === b.name ? a.size - b.size : a.name < b.name ? -1 : 1)) : value;
+  }
   if (type.startsWith("text/html") && /^\s*<(!doctype|html)/i.test(text)) {
-    const error = text.match(/<pre>\w*Error: (.*)/);
-    return error ? `<error page>` : "<page>";
+    return /<pre>\w*Error: /.test(text) ? "<error page>" : "<page>";
   }
   return type.startsWith("application/zip") ? "<zip>" : normal(text);
 }
@@ -75,13 +81,15 @@ export function content(answer) {
 export function compareAnswers(theirs, ours) {
   const found = [];
   const part = (name, of) => differing(of(theirs), of(ours), name, found);
+  // What stands in the body of a redirection nobody reads.
+  const redirected = theirs.status === 302 && ours.status === 302;
   part("status", (answer) => answer.status);
-  part("type", mediaType);
+  if (!redirected) part("type", mediaType);
   part("disposition", (answer) => normal(answer.headers["content-disposition"]));
   part("location", (answer) => answer.headers.location);
   part("retry-after", (answer) => (answer.headers["retry-after"] === undefined ? undefined : "<seconds>"));
-  // What stands in the body of a redirection nobody reads.
-  if (theirs.status !== 302 || ours.status !== 302) part("body", content);
+  if (theirs.status === ours.status && !redirected) part("body", content);
+  else if (!redirected) found.push(["body", content(theirs), content(ours)]);
   return found;
 }
 
@@ -92,7 +100,14 @@ const fits = (value, expected) =>
       ? expected(value)
       : isDeepStrictEqual(value, expected);
 
-const show = (value) => (typeof value === "string" ? value.slice(0, 300) : (JSON.stringify(value) ?? "nothing").slice(0, 300));
+/** Two values for people to read: long ones from where they begin to differ. */
+function show(...values) {
+  const texts = values.map((value) => JSON.stringify(value) ?? "nothing");
+  let from = 0;
+  while (from < texts[0].length && texts[0][from] === texts[1][from]) from++;
+  from = texts.some((text) => text.length > 160) ? Math.max(0, from - 40) : 0;
+  return texts.map((text) => `${from ? "…" : ""}${text.slice(from, from + 160)}`);
+}
 
 /**
  * Judges what was found: nothing, or exactly what the entry `wanted` of differences.js says.
@@ -107,8 +122,9 @@ export function judge(label, found, wanted) {
     const expected = entry.parts[part];
     if (expected) seen.add(part);
     if (!expected || !fits(theirs, expected[0]) || !fits(ours, expected[1])) {
+      const [their, our] = show(theirs, ours);
       unexpected.push(
-        `${label}: ${part} differs\n    SillyTavern: ${show(theirs)}\n    Tavernkeep:  ${show(ours)}` +
+        `${label}: ${part} differs\n    SillyTavern: ${their}\n    Tavernkeep:  ${our}` +
           (wanted ? `\n    (not as "${wanted}" says)` : ""),
       );
     }

@@ -90,7 +90,7 @@ export class Guest {
     );
     const [route] = path.split("?");
     count(`${method} ${route.replace(/^(\/api\/(users|settings)\/[a-z0-9-]+|\/[a-z-]+).*$/i, "$1").toLowerCase()}`);
-    const about = String(raw ?? JSON.stringify(bodies?.ours ?? body) ?? "").slice(0, 120);
+    const about = String(raw ?? JSON.stringify(bodies?.ours ?? body) ?? "").slice(0, 80);
     judge(`${method} ${path} ${about}`, compareAnswers(answers.theirs, answers.ours), differs);
     return answers;
   }

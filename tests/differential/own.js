@@ -24,15 +24,19 @@ scene("pictures", async () => {
   await pia.post("/api/users/change-avatar", { handle: "pia", avatar: gif });
   await look();
   for (const body of [{}, { avatar: png }, { handle: "" }, undefined]) await pia.post("/api/users/change-avatar", body);
-  for (const avatar of ["x", "/img/x.png", "http://example.org/x.png", "data:text/html;base64,PGI+", "data:image/png;base64,", "data:image/png,x"]) {
+  for (const avatar of ["x", "/img/x.png", "http://example.org/x.png", "data:text/html;base64,PGI+"]) {
     await pia.post("/api/users/change-avatar", { handle: "pia", avatar });
-    await pia.get("/api/users/me");
+  }
+  await look();
+  for (const data of ["png;base64,", "png,x", "svg+xml;base64,PHN2Zy8+", "png;base64,AAAA"]) {
+    await pia.post("/api/users/change-avatar", { handle: "pia", avatar: `data:image/${data}` }, { differs: "not a picture" });
+    await pia.get("/api/users/me", { differs: "not a picture, afterwards" });
     await pia.post("/api/users/change-avatar", { handle: "pia", avatar: gif });
   }
-  await pia.post("/api/users/change-avatar", { handle: "pia", avatar: 5 });
-  await pia.post("/api/users/change-avatar", { handle: "pia", avatar: "data:image/svg+xml;base64,PHN2Zy8+" });
-  await pia.post("/api/users/change-avatar", { handle: "pia", avatar: "data:image/png;base64,AAAA" });
-  await pia.post("/api/users/change-avatar", { handle: "pia" });
+  await pia.post("/api/users/change-avatar", { handle: "pia", avatar: 5 }, { differs: "wrong type (500)" });
+  for (const avatar of [undefined, null]) {
+    await pia.post("/api/users/change-avatar", { handle: "pia", avatar }, { differs: "a picture left out" });
+  }
   await look();
   await pia.post("/api/users/change-avatar", { handle: "pia", avatar: png });
   await pia.post("/api/users/change-avatar", { handle: "pia", avatar: "" });
@@ -51,7 +55,6 @@ scene("pictures", async () => {
     { user_avatar: "one.png", power_user: { default_persona: "" } },
     { user_avatar: "moving.gif", power_user: {} },
     { user_avatar: "missing.png", power_user: {} },
-    { user_avatar: "one.png", power_user: { default_persona: "missing.png" } },
     { user_avatar: "../settings.json" },
     { user_avatar: "" },
     { user_avatar: null },
@@ -62,6 +65,8 @@ scene("pictures", async () => {
     await pia.ask("POST", "/api/settings/save", { raw: JSON.stringify({ ...settings, x: 1 }) });
     await look();
   }
+  await pia.post("/api/settings/save", { user_avatar: "one.png", power_user: { default_persona: "missing.png" } });
+  await look("a persona that is gone");
   await pia.post("/api/settings/save", { user_avatar: "one.png" });
   await pia.post("/api/users/change-avatar", { handle: "pia", avatar: red });
   await look();
@@ -101,17 +106,18 @@ scene("a backup", async () => {
   same("their bytes", both.filter((name) => !theirs.get(name).equals(ours.get(name))), []);
   const admin = await asAdmin();
   await admin.post("/api/users/backup", { handle: "max" });
-  await admin.post("/api/users/backup", { handle: "nobody" });
-  await admin.post("/api/users/backup", { handle: "../max" });
+  await admin.post("/api/users/backup", { handle: "nobody" }, { differs: "backup of nobody" });
+  await admin.post("/api/users/backup", { handle: "../max" }, { differs: "backup of nobody" });
 });
 
 scene("settings back to the defaults", async () => {
   const rae = await newcomer("rae", { name: "Rae", password: "ray" });
   await rae.post("/api/settings/save", { mine: true });
-  for (const body of [{}, { handle: "rae" }, undefined, { password: "", handle: "rae" }, { password: "wrong", handle: "rae" }]) {
-    await rae.post("/api/users/reset-settings", body);
-    pair.sameFile("rae/settings.json");
+  for (const body of [{}, { handle: "rae" }, undefined]) {
+    await rae.post("/api/users/reset-settings", body, { differs: "old password left out" });
   }
+  for (const password of ["", "wrong"]) await rae.post("/api/users/reset-settings", { password, handle: "rae" });
+  pair.sameFile("rae/settings.json");
   await rae.post("/api/users/reset-settings", { password: "ray", handle: "default-user" });
   const settings = pair.sameFile("rae/settings.json", "default settings");
   same("the first run", JSON.parse(settings).firstRun, JSON.parse(readFileSync(join(pair.ours.data, "rae/settings.json"), "utf8")).firstRun);
@@ -123,7 +129,8 @@ scene("settings back to the defaults", async () => {
 scene("starting afresh", async () => {
   const una = await newcomer("una", { name: "Una", password: "one" });
   pair.onBoth((data) => writeFileSync(join(data, "una/characters/Mine.png"), bytes(png)));
-  for (const body of [{}, { password: "one" }, { code: "123456" }, undefined]) await una.post("/api/users/reset-step2", body);
+  for (const body of [{}, { password: "one" }, undefined]) await una.post("/api/users/reset-step2", body);
+  await una.post("/api/users/reset-step2", { code: "123456" }, { differs: "password of a reset left out" });
   await una.post("/api/users/reset-step2", { password: "one", code: "123456" });
   const code = /your account reset code is: (\d{6})\b/;
   pair.mark();
@@ -135,7 +142,7 @@ scene("starting afresh", async () => {
   await una.post("/api/users/reset-step1", {});
   const again = await pair.hear(code);
   await una.each("/api/users/reset-step2", { theirs: { password: "one", code: again.theirs }, ours: { password: "one", code: again.ours } });
-  await una.get("/api/users/me");
+  await una.get("/api/users/me", { differs: "content of a new folder" });
   same("what was mine", ...[pair.theirs.data, pair.ours.data].map((data) => existsSync(join(data, "una/characters/Mine.png"))));
   const folders = (data) => readdirSync(join(data, "una"), { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name).sort();
   same("the folders", folders(pair.theirs.data), folders(pair.ours.data));

@@ -24,7 +24,7 @@ function attributes(answer, name) {
 scene("before anybody has signed in", async () => {
   const guest = pair.guest();
   const first = await guest.get("/csrf-token");
-  same("the visitor's cookie", attributes(first.theirs, /^session-\w+=/), attributes(first.ours, /^visitor-\w+=/));
+  same("the visitor's cookie", attributes(first.theirs, /^session-\w+=/), attributes(first.ours, /^visitor-\w+=/), "visitor cookie");
   await guest.get("/");
   await guest.get("/?a=b&c=%20d");
   await guest.get("/login?noauto=true");
@@ -37,8 +37,8 @@ scene("before anybody has signed in", async () => {
   await guest.get("/api/users/me");
   await guest.get("/api/nowhere");
   await guest.post("/api/nowhere", {});
-  await guest.get("/nowhere");
-  await guest.post("/nowhere", {});
+  await guest.get("/nowhere", { differs: "no such file" });
+  await guest.post("/nowhere", {}, { differs: "a file takes no post, outside" });
   await guest.post("/api/users/list");
   for (const route of ["get", "save", "get-snapshots", "make-snapshot", "load-snapshot", "restore-snapshot"]) {
     await guest.post(`/api/settings/${route}`, {});
@@ -55,15 +55,15 @@ scene("without the CSRF token", async () => {
   const guest = pair.guest();
   await guest.refresh();
   for (const csrf of [false, "wrong", "x".repeat(64)]) {
-    await guest.post("/api/users/list", undefined, { csrf });
-    await guest.post("/api/users/login", { handle: "default-user", password: "" }, { csrf });
+    await guest.post("/api/users/list", undefined, { csrf, differs: "csrf" });
+    await guest.post("/api/users/login", { handle: "default-user", password: "" }, { csrf, differs: "csrf" });
   }
-  await guest.post("/api/users/me", undefined, { csrf: false });
-  await guest.post("/api/settings/get", {}, { csrf: false });
-  await guest.post("/api/nowhere", {}, { csrf: false });
+  for (const path of ["/api/users/me", "/api/settings/get", "/api/nowhere"]) {
+    await guest.post(path, {}, { csrf: false, differs: "csrf behind the wall" });
+  }
   const admin = await asAdmin();
-  await admin.post("/api/settings/save", { a: 1 }, { csrf: false });
-  await admin.post("/api/users/create", { handle: "eve", name: "Eve" }, { csrf: "wrong" });
+  await admin.post("/api/settings/save", { a: 1 }, { csrf: false, differs: "csrf" });
+  await admin.post("/api/users/create", { handle: "eve", name: "Eve" }, { csrf: "wrong", differs: "csrf" });
 });
 
 scene("a sole account without a password is let in", async () => {
@@ -91,9 +91,9 @@ scene("signing in and out", async () => {
   for (const body of [{}, { handle: "" }, { password: "x" }, { handle: null }, undefined]) {
     await guest.post("/api/users/login", body);
   }
-  await guest.post("/api/users/login", { handle: 5 });
-  await guest.post("/api/users/login", { handle: ["default-user"], password: "" });
-  await guest.post("/api/users/login", { handle: { a: 1 }, password: "" });
+  await guest.post("/api/users/login", { handle: 5 }, { differs: "wrong type (403)" });
+  await guest.post("/api/users/login", { handle: { a: 1 }, password: "" }, { differs: "wrong type (403)" });
+  await guest.post("/api/users/login", { handle: ["default-user"], password: "" }, { differs: "wrong type (taken)" });
   await guest.post("/api/users/login", { handle: "nobody", password: "x" });
   await guest.post("/api/users/login", { handle: "../default-user", password: "x" });
   await guest.post("/api/users/login", { handle: "default-user", password: "what is not needed" });
@@ -125,14 +125,19 @@ scene("slugs", async () => {
   const names = [
     "bob", "Bob", "BOB THE 2ND", " Bob  the  2nd ", "bob_the_2nd", "bob-the-2nd", "--bob--", "bob--the", "Bob's", "bob.smith",
     "bob@example.org", "a/b\\c", "../etc", "a\tb\nc", "x".repeat(64), "1", "007", "1.5", "é", "José", "Zoë Müller", "Ångström",
-    "naïve café", "ÀÉÎÕÜ", "Dvořák", "Łukasz", "ñandú", "e\u0301", "İstanbul", "ǅ", "ﬁne",
+    "naïve café", "ÀÉÎÕÜ", "Dvořák", "Łukasz", "ñandú", "e\u0301", "İstanbul", "Straße", "Ærø", "Øystein", "Þór", "Đorđe",
+    "œuvre", "🙂", "Bob 🙂", "a\u0000b", "camelCase", "HTTPServer", "v2beta", "bob2the3rd", "I’m",
   ];
   for (const text of names) await admin.post("/api/users/slugify", { text });
-  const folded = ["Straße", "Ærø", "Øystein", "Þór", "Đorđe", "œuvre", "李雷", "こんにちは", "Мария", "Ελένη", "שלום", "محمد", "🙂", "Bob 🙂", "①②③", "ｆｕｌｌ", "½", "a\u0000b", "𝓑𝓸𝓫", "camelCase", "HTTPServer", "v2beta", "bob2the3rd", "I’m"];
-  for (const text of folded) await admin.post("/api/users/slugify", { text });
+  const folded = ["李雷", "こんにちは", "Мария", "Ελένη", "שלום", "محمد", "①②③", "ｆｕｌｌ", "½", "𝓑𝓸𝓫", "ǅ"];
+  for (const text of folded) await admin.post("/api/users/slugify", { text }, { differs: "slug in other scripts" });
+  await admin.post("/api/users/slugify", { text: "ﬁne" }, { differs: "slug of a ligature" });
   for (const text of ["!!!", "   ", "-", "…"]) await admin.post("/api/users/slugify", { text });
-  for (const body of [{}, { text: "" }, { text: null }, { text: 5 }, { text: ["a"] }, { text: { a: 1 } }, undefined]) {
+  for (const body of [{}, { text: "" }, { text: null }, undefined]) {
     await admin.post("/api/users/slugify", body);
+  }
+  for (const text of [5, ["a"], { a: 1 }, true]) {
+    await admin.post("/api/users/slugify", { text }, { differs: "wrong type (text)" });
   }
 });
 
@@ -142,21 +147,25 @@ scene("making accounts", async () => {
   await admin.post("/api/users/create", { handle: "ada", name: "Ada again" });
   await admin.post("/api/users/create", { handle: " A D A ", name: "Ada spaced" });
   await admin.post("/api/users/create", { handle: "bob", name: "Bob", password: "" });
+  for (const handle of ["ada", "a-d-a", "bob"]) pair.copyFolder(handle);
   await admin.post("/api/users/create", { handle: "carol", name: "Carol", admin: true });
+  pair.copyFolder("carol");
+  await admin.post("/api/users/get", undefined, { differs: "admins are made by promoting" });
   await admin.post("/api/users/demote", { handle: "carol" });
   await admin.post("/api/users/create", { handle: "default-user", name: "x" });
   for (const body of [{}, { handle: "x" }, { name: "x" }, { handle: "", name: "x" }, { handle: "x", name: "" }, undefined]) {
     await admin.post("/api/users/create", body);
   }
   for (const handle of ["!!!", "-", "🙂"]) await admin.post("/api/users/create", { handle, name: "No handle" });
-  await admin.post("/api/users/create", { handle: 5, name: "Five" });
-  await admin.post("/api/users/create", { handle: ["x"], name: "List" });
-  await admin.post("/api/users/create", { handle: "nameless", name: { a: 1 } });
+  await admin.post("/api/users/create", { handle: 5, name: "Five" }, { differs: "wrong type (taken)" });
+  await admin.post("/api/users/create", { handle: ["x"], name: "List" }, { differs: "wrong type (taken)" });
+  await admin.post("/api/users/create", { handle: "nameless", name: { a: 1 } }, { differs: "wrong type (taken)" });
   await admin.post("/api/users/create", { handle: "padded", name: "  Padded  " });
-  await admin.post("/api/users/create", { handle: "long-name", name: "x".repeat(200) });
-  await admin.post("/api/users/create", { handle: "numbered", name: "N", password: 5 });
-  await admin.post("/api/users/create", { handle: "longpass", name: "L", password: "x".repeat(100) });
-  for (const handle of ["5", "five", "nameless", "padded", "long-name", "numbered", "longpass", "x"]) {
+  await admin.post("/api/users/create", { handle: "long-name", name: "x".repeat(200) }, { differs: "a name has an end" });
+  await admin.post("/api/users/create", { handle: "numbered", name: "N", password: 5 }, { differs: "wrong type (500)" });
+  const long = { handle: "longpass", name: "L", password: "x".repeat(100) };
+  await admin.post("/api/users/create", long, { differs: "a password has an end" });
+  for (const handle of ["5", "five", "slight-smile", "nameless", "padded", "long-name", "numbered", "longpass", "x"]) {
     await admin.post("/api/users/delete", { handle, purge: true });
   }
   await admin.post("/api/users/get");
@@ -168,15 +177,15 @@ scene("enabling, promoting, deleting", async () => {
   const admin = await asAdmin();
   for (const route of ["enable", "disable", "promote", "demote", "delete"]) {
     for (const body of [{}, { handle: "" }, { handle: null }, undefined]) await admin.post(`/api/users/${route}`, body);
-    await admin.post(`/api/users/${route}`, { handle: 5 });
+    await admin.post(`/api/users/${route}`, { handle: 5 }, { differs: route === "delete" ? "wrong type (done)" : "wrong type (404)" });
     await admin.post(`/api/users/${route}`, { handle: "nobody" });
     await admin.post(`/api/users/${route}`, { handle: "../ada" });
     await admin.post(`/api/users/${route}`, { handle: "Ada" });
     await admin.post(`/api/users/${route}`, { handle: " ada " });
   }
-  await admin.post("/api/users/disable", { handle: "default-user" });
-  await admin.post("/api/users/demote", { handle: "default-user" });
-  await admin.post("/api/users/delete", { handle: "default-user" });
+  for (const route of ["disable", "demote", "delete"]) {
+    await admin.post(`/api/users/${route}`, { handle: "default-user" }, { differs: "not oneself" });
+  }
   await admin.post("/api/users/enable", { handle: "default-user" });
   await admin.post("/api/users/promote", { handle: "default-user" });
   for (const route of ["disable", "disable", "enable", "enable", "promote", "promote", "demote", "demote"]) {
@@ -191,7 +200,8 @@ scene("enabling, promoting, deleting", async () => {
   await admin.post("/api/users/delete", { handle: "dora", purge: true });
   same("a folder goes", ...onDisk("dora"));
   await admin.post("/api/users/create", { handle: "dora", name: "Dora" });
-  await admin.post("/api/users/delete", { handle: "dora", purge: "yes" });
+  await admin.post("/api/users/delete", { handle: "dora", purge: "yes" }, { differs: "wrong type (done)" });
+  await admin.post("/api/users/delete", { handle: "dora", purge: false });
   await admin.post("/api/users/get");
 });
 
@@ -240,16 +250,16 @@ scene("names", async () => {
   for (const body of [{}, { handle: "ada" }, { name: "x" }, { handle: "ada", name: "" }, undefined]) {
     await ada.post("/api/users/change-name", body);
   }
-  await ada.post("/api/users/change-name", { handle: "ada", name: 5 });
-  await ada.post("/api/users/change-name", { handle: 5, name: "x" });
+  await ada.post("/api/users/change-name", { handle: "ada", name: 5 }, { differs: "wrong type (done)" });
+  await ada.post("/api/users/change-name", { handle: 5, name: "x" }, { differs: "wrong type (403)" });
   for (const name of ["Ada Lovelace", "Ada Ŀ 李 🙂", "<b>Ada</b>", "x".repeat(100)]) {
     await ada.post("/api/users/change-name", { handle: "ada", name });
     await ada.get("/api/users/me");
   }
   await ada.post("/api/users/change-name", { handle: "ada", name: " Ada " });
-  await ada.post("/api/users/change-name", { handle: "ada", name: "   " });
-  await ada.post("/api/users/change-name", { handle: "ada", name: "x".repeat(101) });
-  await ada.post("/api/users/change-name", { handle: "ada", name: "a\nb" });
+  for (const name of ["   ", "x".repeat(101), "a\nb"]) {
+    await ada.post("/api/users/change-name", { handle: "ada", name }, { differs: "a changed name has an end" });
+  }
   await ada.post("/api/users/change-name", { handle: "ada", name: "Ada" });
   const admin = await asAdmin();
   await admin.post("/api/users/change-name", { handle: "bob", name: "Robert" });
@@ -265,8 +275,9 @@ scene("passwords", async () => {
   for (const body of [{}, { newPassword: "x" }, undefined]) await ada.post("/api/users/change-password", body);
   await ada.post("/api/users/change-password", { handle: "ada", newPassword: "x", oldPassword: "wrong" });
   await ada.post("/api/users/change-password", { handle: "ada", newPassword: "x", oldPassword: "" });
-  await ada.post("/api/users/change-password", { handle: "ada", newPassword: "x" });
-  await ada.post("/api/users/change-password", { handle: "ada", newPassword: "x".repeat(100), oldPassword: "wrong" });
+  await ada.post("/api/users/change-password", { handle: "ada", newPassword: "x" }, { differs: "old password left out" });
+  const long = { handle: "ada", newPassword: "x".repeat(100), oldPassword: "wrong" };
+  await ada.post("/api/users/change-password", long, { differs: "a changed password has an end" });
   await ada.get("/api/users/me");
   await ada.post("/api/users/change-password", { handle: "ada", newPassword: "käse 李", oldPassword: "engine" });
   await ada.get("/api/users/me");
@@ -277,13 +288,13 @@ scene("passwords", async () => {
   await again.refresh();
   await again.post("/api/users/login", { handle: "ada", password: "engine" });
   await again.post("/api/users/login", { handle: "ada", password: "" });
-  await again.post("/api/users/login", { handle: "ada" });
-  await again.post("/api/users/login", { handle: "ada", password: 5 });
-  await again.post("/api/users/login", { handle: "ada", password: "x".repeat(2000) });
-  await again.post("/api/users/login", { handle: "ADA", password: "käse 李" });
-  await again.refresh();
-  await again.post("/api/users/login", { handle: " ada ", password: "käse 李" });
-  await again.refresh();
+  await again.post("/api/users/login", { handle: "ada" }, { differs: "password left out" });
+  await again.post("/api/users/login", { handle: "ada", password: 5 }, { differs: "wrong type (500)" });
+  await again.post("/api/users/login", { handle: "ada", password: "x".repeat(2000) }, { differs: "an endless password" });
+  for (const handle of ["ADA", " ada "]) {
+    await again.post("/api/users/login", { handle, password: "käse 李" }, { differs: "a handle as a phone writes it" });
+    await again.refresh();
+  }
   await again.signIn("ada", "käse 李");
   await again.post("/api/users/change-password", { handle: "ada", newPassword: "", oldPassword: "käse 李" });
   await again.get("/api/users/me");
@@ -299,11 +310,11 @@ scene("passwords", async () => {
   await admin.get("/api/users/me");
   await admin.post("/api/users/change-password", { handle: "default-user", newPassword: "" });
   await admin.post("/api/users/disable", { handle: "bob" });
-  await admin.post("/api/users/change-password", { handle: "bob", newPassword: "x", oldPassword: "" });
+  await admin.post("/api/users/change-password", { handle: "bob", newPassword: "x", oldPassword: "" }, { differs: "password of a disabled account" });
   await admin.post("/api/users/enable", { handle: "bob" });
   await admin.post("/api/users/change-password", { handle: "bob", newPassword: "", oldPassword: "" });
   await admin.post("/api/users/change-password", { handle: "ada", newPassword: "engine" });
-  await admin.post("/api/users/change-password", { handle: "ada", newPassword: 5 });
+  await admin.post("/api/users/change-password", { handle: "ada", newPassword: 5 }, { differs: "wrong type (500)" });
   await admin.post("/api/users/change-password", { handle: "ada", newPassword: "engine" });
 });
 
@@ -314,7 +325,7 @@ scene("recovery", async () => {
     await guest.post("/api/users/recover-step1", body);
     await guest.post("/api/users/recover-step2", body);
   }
-  await guest.post("/api/users/recover-step1", { handle: 5 });
+  await guest.post("/api/users/recover-step1", { handle: 5 }, { differs: "wrong type (404)" });
   await guest.post("/api/users/recover-step1", { handle: "nobody" });
   await guest.post("/api/users/recover-step2", { handle: "nobody", code: "123456" });
   await guest.post("/api/users/recover-step2", { handle: "ada" });
@@ -328,7 +339,7 @@ scene("recovery", async () => {
   await guest.post("/api/users/recover-step1", { handle: "ada" });
   const first = await pair.hear(code);
   await redeem({ theirs: "x", ours: "x" });
-  await redeem({ theirs: Number(first.theirs), ours: Number(first.ours) });
+  await redeem({ theirs: Number(first.theirs), ours: Number(first.ours) }, { differs: "wrong type (403)" });
   pair.mark();
   await guest.post("/api/users/recover-step1", { handle: "ada" });
   const second = await pair.hear(code);
