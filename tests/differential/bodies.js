@@ -1,6 +1,7 @@
 // How requests are read: paths, methods, bodies.
 import { gzipSync } from "node:zlib";
-import { asAdmin, newcomer, pair } from "./pairs.js";
+import { same } from "./compare.js";
+import { asAdmin, pair } from "./pairs.js";
 import { scene } from "./scenes.js";
 
 scene("paths", async () => {
@@ -106,8 +107,18 @@ scene("bodies", async () => {
   await slug(multipart, { type: "multipart/form-data; boundary=b", differs: "a form is no body" });
 });
 
+/** Headers that say how a browser has to treat an answer. */
+const TREATMENT = [
+  "x-frame-options", "x-content-type-options", "cross-origin-opener-policy", "cross-origin-resource-policy",
+  "referrer-policy", "strict-transport-security", "cache-control", "content-security-policy", "x-response-time", "etag",
+  "access-control-allow-origin", "x-powered-by",
+];
+
 scene("headers", async () => {
   const admin = await asAdmin();
+  const answers = await admin.get("/api/users/me");
+  const pick = ({ headers }) => Object.fromEntries(TREATMENT.map((name) => [name, headers[name]]));
+  same("how to treat an answer", pick(answers.theirs), pick(answers.ours), "security headers");
   await admin.get("/api/users/me", { headers: { Origin: "http://elsewhere.example" } });
   await admin.post("/api/users/get", undefined, { headers: { Origin: pair.theirs.url }, differs: "foreign origin" });
   for (const headers of [{ Origin: "http://elsewhere.example" }, { Origin: "null" }, { "Sec-Fetch-Site": "cross-site" }]) {

@@ -119,8 +119,9 @@ export function judge(label, found, wanted) {
   else if (wanted !== undefined) unexpected.push(`${label}: differences.js has no entry "${wanted}"`);
   const seen = new Set();
   for (const [part, theirs, ours] of found) {
-    const expected = entry.parts[part];
-    if (expected) seen.add(part);
+    const name = part in entry.parts ? part : part.replace(/\.\d+(?=\.)/g, ".*");
+    const expected = entry.parts[name];
+    if (expected) seen.add(name);
     if (!expected || !fits(theirs, expected[0]) || !fits(ours, expected[1])) {
       const [their, our] = show(theirs, ours);
       unexpected.push(

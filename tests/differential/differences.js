@@ -25,6 +25,9 @@ function answers(theirs, ours) {
   return parts;
 }
 
+/** The names of so many snapshots. */
+const snapshots = (handle, count) => Array(count).fill(`settings_${handle}_<stamp>.json`);
+
 const wrongType = (theirs) => ({
   why: "A field of a wrong type is a clear 400; SillyTavern takes it for text, looks for it in vain, or fails.",
   parts: answers(theirs, told(400, /invalid type/)),
@@ -82,11 +85,26 @@ export const differences = {
   },
   "visitor cookie": {
     why: "What ties a CSRF token to a browser before signing in need not outlive the browser.",
-    parts: { "value.0.days": [400, NOTHING] },
+    parts: { "value.0.minutes": [576_000, NOTHING] },
+  },
+  "recovery ends sessions": {
+    why: "A new or removed password ends every session, whichever way it came about.",
+    parts: answers(taken(), { status: 403, type: TEXT, body: "Forbidden" }),
   },
   "a session ends": {
     why: "Sessions live on the server and end there: a copied cookie is worth nothing after signing out.",
     parts: answers(taken(), { status: 403, type: TEXT, body: "Forbidden" }),
+  },
+  "security headers": {
+    why: "HSTS belongs to TLS; same-site addresses are no secret from ourselves; answers of the API are not kept.",
+    parts: {
+      "value.referrer-policy": ["no-referrer", "same-origin"],
+      "value.strict-transport-security": [/max-age/, NOTHING],
+      "value.cache-control": [NOTHING, "no-store"],
+      "value.content-security-policy": [NOTHING, /default-src 'none'/],
+      "value.x-response-time": [/ms$/, NOTHING],
+      "value.etag": [/^W\//, NOTHING],
+    },
   },
   "foreign origin": {
     why: "A request that a page elsewhere makes a browser send is refused by the browser's own word, besides the token.",
@@ -142,7 +160,7 @@ export const differences = {
   "slug of a ligature": { why: "A ligature is its letters.", parts: { body: ["ne", "fine"] } },
   "admins are made by promoting": {
     why: "Every account begins as an ordinary user; the client never asks for anything else.",
-    parts: { "body.4.admin": [true, false] },
+    parts: { "body.*.admin": [true, false] },
   },
   "a name has an end": {
     why: "Display names have 1 to 100 characters and no control characters.",
@@ -226,9 +244,9 @@ export const differences = {
     why: "When the default persona's picture is gone, the last used one stands in.",
     parts: { "body.avatar": ["/img/default-user.png", /^data:image\/png/] },
   },
-  "a persona that is gone, in the list": {
+  "a persona that is gone in the list": {
     why: "When the default persona's picture is gone, the last used one stands in.",
-    parts: { "body.1.avatar": ["/img/default-user.png", /^data:image\/png/] },
+    parts: { "body.*.avatar": ["/img/default-user.png", /^data:image\/png/] },
   },
 
   // Backup and starting afresh
@@ -239,7 +257,7 @@ export const differences = {
   "backup of nobody": {
     why: "There is nothing to back up of an unknown account, and no path is made of what was sent; SillyTavern sends a zip.",
     parts: answers(
-      { status: 200, type: "application/zip", disposition: undefined, body: "<zip>" },
+      { status: 200, type: "application/zip", disposition: /filename="\w+-<stamp>\.zip"/, body: "<zip>" },
       told(404, /User not found/),
     ),
   },
@@ -303,15 +321,15 @@ export const differences = {
   },
   "a snapshot twice": {
     why: "The same settings are not kept twice.",
-    parts: { "value.1": ["settings_sam6_<stamp>.json", NOTHING] },
+    parts: { value: [snapshots("sam6", 2), snapshots("sam6", 1)] },
   },
   "two snapshots in a second": {
     why: "No snapshot overwrites another: the second one in a second gets a number.",
-    parts: { "value.1": [NOTHING, "settings_sam7_<stamp>.json"] },
+    parts: { value: [snapshots("sam7", 1), snapshots("sam7", 2)] },
   },
   "the present is kept before a restore": {
     why: "Before a restore the present settings become a snapshot, unless there is one of them.",
-    parts: { "value.3": [NOTHING, "settings_sam5_<stamp>.json"] },
+    parts: { value: [snapshots("sam5", 3), snapshots("sam5", 4)] },
   },
   "no such snapshot": {
     why: "Errors are JSON; the client reads their text.",

@@ -1,6 +1,8 @@
 // The other ways in: discreet login, limits, and a data folder that is taken over.
 import { after, test } from "node:test";
 import { asAdmin, newcomer, pair } from "./pairs.js";
+import { same } from "./compare.js";
+import { attributes } from "./guests.js";
 import { startOurs } from "./servers.js";
 import { Pair, scene, takeOver } from "./scenes.js";
 
@@ -28,7 +30,16 @@ scene("discreet: what strangers are told", async () => {
   await stranger.post("/api/users/recover-step1", { handle: "nobody" }, { differs: "discreet: unknown" });
   await stranger.post("/api/users/recover-step1", { handle: "bob" }, { differs: "discreet: recovery of a disabled account" });
   await stranger.post("/api/users/recover-step2", { handle: "nobody", code: "123456" }, { differs: "discreet: unknown code" });
-  await stranger.post("/api/users/login", { handle: "ada", password: "engine" });
+  const inside = await stranger.post("/api/users/login", { handle: "ada", password: "engine" });
+  same("a session of an hour", attributes(inside.theirs, /^session-\w+=/), attributes(inside.ours, /^session-\w+=/));
+});
+
+scene("limits: starting afresh", async () => {
+  const ada = discreet.guest();
+  await ada.signIn("ada", "engine");
+  await ada.post("/api/users/reset-step1");
+  for (let n = 0; n < 6; n++) await ada.post("/api/users/reset-step2", { password: "engine", code: "x" });
+  await ada.post("/api/users/reset-step1");
 });
 
 scene("limits: signing in", async () => {

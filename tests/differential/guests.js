@@ -17,6 +17,22 @@ function keep(jar, cookies = []) {
   }
 }
 
+/** A Set-Cookie header without names and values: what the browser is told to do with it. */
+export function attributes(answer, name) {
+  const cookies = (answer.headers["set-cookie"] ?? []).filter((cookie) => name.test(cookie));
+  return cookies.map((cookie) => {
+    const told = { secure: false, httponly: false };
+    for (const attribute of cookie.split(";").slice(1)) {
+      const [key, value] = attribute.trim().toLowerCase().split("=");
+      if (key === "expires") told.minutes = Math.round((Date.parse(value) - Date.now()) / 60_000);
+      else if (key === "max-age") told.minutes = Math.round(Number(value) / 60);
+      else told[key] = value ?? true;
+    }
+    if (told.minutes < 0) told.minutes = 0;
+    return told;
+  });
+}
+
 /** What a scene may say about one request. */
 /** @typedef {{body?: unknown, bodies?: {theirs: unknown, ours: unknown}, raw?: string | Buffer, type?: string, headers?: Record<string, string>, csrf?: boolean | string, differs?: string}} Wish */
 

@@ -121,9 +121,11 @@ scene("settings back to the defaults", async () => {
   await rae.post("/api/users/reset-settings", { password: "ray", handle: "default-user" });
   const settings = pair.sameFile("rae/settings.json", "default settings");
   same("the first run", JSON.parse(settings).firstRun, JSON.parse(readFileSync(join(pair.ours.data, "rae/settings.json"), "utf8")).firstRun);
+  pair.copyFolder("rae");
   const open = await newcomer("rob");
   await open.post("/api/users/reset-settings", { password: "", handle: "rob" });
   await open.post("/api/users/reset-settings", { password: "whatever" });
+  pair.copyFolder("rob");
 });
 
 scene("starting afresh", async () => {
@@ -146,5 +148,6 @@ scene("starting afresh", async () => {
   same("what was mine", ...[pair.theirs.data, pair.ours.data].map((data) => existsSync(join(data, "una/characters/Mine.png"))));
   const folders = (data) => readdirSync(join(data, "una"), { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name).sort();
   same("the folders", folders(pair.theirs.data), folders(pair.ours.data));
+  pair.copyFolder("una");
   await una.each("/api/users/reset-step2", { theirs: { password: "one", code: again.theirs }, ours: { password: "one", code: again.ours } });
 });

@@ -3,23 +3,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { scene } from "./scenes.js";
 import { same } from "./compare.js";
+import { attributes } from "./guests.js";
 import { asAdmin, newcomer, pair } from "./pairs.js";
-
-/** A Set-Cookie header without names and values: what the browser is told to do with it. */
-function attributes(answer, name) {
-  const cookies = (answer.headers["set-cookie"] ?? []).filter((cookie) => name.test(cookie));
-  return cookies.map((cookie) => {
-    const told = { secure: false, httponly: false };
-    for (const attribute of cookie.split(";").slice(1)) {
-      const [key, value] = attribute.trim().toLowerCase().split("=");
-      if (key === "expires") told.days = Math.round((Date.parse(value) - Date.now()) / 86_400_000);
-      else if (key === "max-age") told.days = Math.round(Number(value) / 86_400);
-      else told[key] = value ?? true;
-    }
-    if (told.days < 0) told.days = 0;
-    return told;
-  });
-}
 
 scene("before anybody has signed in", async () => {
   const guest = pair.guest();
@@ -353,7 +338,7 @@ scene("recovery", async () => {
   const third = await pair.hear(code);
   const handle = "ada";
   await guest.each("/api/users/recover-step2", { theirs: { handle, code: third.theirs }, ours: { handle, code: third.ours } });
-  await guest.get("/api/users/me");
+  await guest.get("/api/users/me", { differs: "recovery ends sessions" });
   await guest.refresh();
   await guest.signIn("ada", "");
   await guest.get("/api/users/me");

@@ -21,6 +21,7 @@ scene("what the client loads at start", async () => {
       writeFileSync(at(`instruct/${name}.json`), JSON.stringify({ name }));
       writeFileSync(at(`worlds/${name}.json`), "{}");
     }
+    writeFileSync(at("TextGen Settings/twice.json.json"), "{}");
     writeFileSync(at("TextGen Settings/broken.json"), "{");
     writeFileSync(at("TextGen Settings/note.txt"), "{}");
     writeFileSync(at("TextGen Settings/UPPER.JSON"), "{}");
