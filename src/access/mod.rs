@@ -158,6 +158,8 @@ pub enum What<'a> {
     House,
     /// A person with this role.
     Person(&'a Handle, Role),
+    /// This role, which is given to somebody.
+    Role(Role),
 }
 
 /// Why something is not allowed.
@@ -176,15 +178,17 @@ impl Denial {
             Self::Lacks(permission) => {
                 format!("Your role ({}) does not have the permission {}.", role.name(), permission.name())
             }
-            Self::Above => format!("Your role ({}) cannot act on someone who may do more than you.", role.name()),
+            Self::Above => {
+                format!("Your role ({}) cannot act on, or make, someone who may do more than you.", role.name())
+            }
         }
     }
 }
 
 /// The decision that every door asks for: may `who` do `action` to `what`?
 ///
-/// Whoever acts on a person must hold all that the person holds, so that a manager can neither touch an admin nor, since
-/// giving a role is an act on someone in that role, make one. Acting on oneself needs no more than the permission.
+/// Whoever acts on a person must hold all that the person holds, and whoever gives a role all that the role holds, so that
+/// a manager can neither touch an admin, nor make one, nor become one. Acting on oneself needs no more than the permission.
 pub fn allowed(who: Actor<'_>, action: Permission, what: What<'_>) -> Result<(), Denial> {
     let held = who.role.permissions();
     if !held.has(action) {
@@ -192,7 +196,8 @@ pub fn allowed(who: Actor<'_>, action: Permission, what: What<'_>) -> Result<(),
     }
     match what {
         What::Person(handle, role) if handle != who.handle && !held.covers(role.permissions()) => Err(Denial::Above),
-        What::Person(..) | What::House => Ok(()),
+        What::Role(role) if !held.covers(role.permissions()) => Err(Denial::Above),
+        What::Person(..) | What::Role(_) | What::House => Ok(()),
     }
 }
 
@@ -225,11 +230,13 @@ mod tests {
     }
 
     #[test]
-    fn a_manager_can_neither_touch_nor_make_an_admin() {
+    fn a_manager_can_neither_touch_nor_make_nor_become_an_admin() {
         let (mia, root, bob) = (handle("mia"), handle("root"), handle("bob"));
         let mia = Actor { handle: &mia, role: Role::Manager };
         assert_eq!(allowed(mia, Permission::UsersManage, What::Person(&root, Role::Admin)), Err(Denial::Above));
         assert_eq!(allowed(mia, Permission::UsersManage, What::Person(&bob, Role::User)), Ok(()));
+        assert_eq!(allowed(mia, Permission::UsersRoles, What::Role(Role::Admin)), Err(Denial::Above));
+        assert_eq!(allowed(mia, Permission::UsersRoles, What::Role(Role::Manager)), Ok(()));
         assert_eq!(
             allowed(mia, Permission::SystemConfigure, What::House),
             Err(Denial::Lacks(Permission::SystemConfigure))

@@ -88,21 +88,28 @@ impl Directory {
 
     /// All accounts as they are on the disk now.
     pub fn current(&self) -> Result<Arc<Listing>> {
+        let looked = SystemTime::now();
         let stat = self.store.stat(&folder())?;
         let known = self.now.load();
         if known.as_of.is_some() && known.as_of == stat {
             return Ok(Arc::clone(&known));
         }
-        let fresh = Arc::new(self.read(stat)?);
+        let fresh = Arc::new(self.read(looked, stat)?);
         self.now.store(Arc::clone(&fresh));
         Ok(fresh)
     }
 
-    fn read(&self, stat: Option<Stat>) -> Result<Listing> {
+    /// Reads all records; `looked` is when `stat` was taken.
+    fn read(&self, looked: SystemTime, stat: Option<Stat>) -> Result<Listing> {
         let mut listing = Listing::default();
         for entry in self.store.list(&folder())? {
             let Some(stem) = entry.name.as_str().strip_suffix(".json") else { continue };
-            let bytes = self.store.read_at_most(&folder().file(&entry.name), RECORD_LIMIT)?;
+            let bytes = match self.store.read_at_most(&folder().file(&entry.name), RECORD_LIMIT) {
+                Ok(bytes) => bytes,
+                // Deleted a moment ago. Whoever asks about another account must not hear that there is no such thing.
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error),
+            };
             match serde_json::from_slice::<Account>(&bytes) {
                 Ok(account) if account.handle.as_str() == stem => {
                     listing.accounts.insert(account.handle.clone(), Arc::new(account));
@@ -110,7 +117,8 @@ impl Directory {
                 Ok(_) | Err(_) => listing.damaged.push(entry.name),
             }
         }
-        let settled = |stat: &Stat| SystemTime::now().duration_since(stat.modified).is_ok_and(|age| age > CLOCK_GRAIN);
+        // Not by the time it is now: reading may have taken longer than the grain, and a change may have come between.
+        let settled = |stat: &Stat| looked.duration_since(stat.modified).is_ok_and(|age| age > CLOCK_GRAIN);
         listing.as_of = stat.filter(settled);
         Ok(listing)
     }

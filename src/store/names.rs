@@ -1,6 +1,6 @@
 //! Names that have been checked. A path is built from these and from nothing else (promise R1).
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -194,6 +194,18 @@ impl RelPath {
     /// The path of the folder that this is in, unless it is at the top.
     pub fn parent(&self) -> Option<&str> {
         self.0.rsplit_once('/').map(|(parent, _)| parent)
+    }
+
+    /// This path and those of all folders that it is in.
+    pub fn ancestors(&self) -> impl Iterator<Item = &str> {
+        let above = self.0.match_indices('/').map(|(end, _)| &self.0[..end]);
+        above.chain(std::iter::once(self.as_str()))
+    }
+}
+
+impl Borrow<str> for RelPath {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -105,10 +105,14 @@ impl Store {
     fn unpack(&self, id: &RestoreId, archive: &mut Archive, progress: &Progress) -> Result<Contents> {
         let mut staging = Staging::new(&self.disk, self.path(&tree(id)))?;
         let contents = archive.unpack(Some(&mut staging), progress)?;
-        // Thumbnails of pictures that were replaced would be of the old ones: an empty cache takes their place.
-        let cache = USER_FOLDERS.iter().map(|folder| folder.as_str());
-        for folder in cache.filter(|folder| folder.starts_with(Folder::THUMBNAILS.as_str())) {
-            staging.make_folder(folder)?;
+        // The folders that every user has, in the parts that the archive has. And an empty cache of thumbnails: those of
+        // pictures that are replaced would be of the old ones.
+        let parts = contents.parts();
+        for folder in USER_FOLDERS.iter().map(|folder| folder.as_str()) {
+            let top = folder.split('/').next().unwrap_or(folder);
+            if Part::of(top).is_none_or(|part| parts.contains(&part)) {
+                staging.make_folder(folder)?;
+            }
         }
         staging.finish()?;
         Ok(contents)
@@ -215,3 +219,6 @@ impl Write for Upload {
         self.file.flush()
     }
 }
+
+#[cfg(test)]
+mod tests;
