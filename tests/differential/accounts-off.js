@@ -52,3 +52,5 @@ scene("off: snapshots", async () => {
   await guest.post("/api/settings/make-snapshot");
   await guest.post("/api/settings/load-snapshot", { name: "settings_other_20240101-000000.json" });
 });
+
+test("close them", () => pair.close());

@@ -77,7 +77,9 @@ class Server {
 }
 
 async function start(name, folder, port, program, args) {
-  const child = spawn(program, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+  // SillyTavern names the git revision that it finds around itself, which would be this repository's.
+  const env = { ...process.env, GIT_CEILING_DIRECTORIES: here };
+  const child = spawn(program, args, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
   running.add(child);
   const server = new Server(name, `http://127.0.0.1:${port}`, join(folder, "data"), child);
   const listen = (chunk) => (server.said += String(chunk).replace(COLOURS, ""));
