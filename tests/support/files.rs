@@ -84,3 +84,15 @@ pub fn left_over(root: &Path) -> Vec<String> {
     let names = names.filter_map(|entry| entry.path().to_str().map(str::to_owned));
     names.filter(|name| name.ends_with(".tmp")).collect()
 }
+
+/// Copies a folder, without the links and locks in it.
+pub fn copy_tree(from: &Path, to: &Path) {
+    for entry in walkdir::WalkDir::new(from).into_iter().map(Result::unwrap) {
+        let target = to.join(entry.path().strip_prefix(from).unwrap());
+        if entry.file_type().is_dir() {
+            std::fs::create_dir_all(target).unwrap();
+        } else if entry.file_type().is_file() {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

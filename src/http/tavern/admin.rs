@@ -59,7 +59,10 @@ struct Delete {
 /// `POST /api/users/delete`. With `purge` the folder goes to the trash.
 pub async fn delete(mut call: Call) -> Result<Reply> {
     let Delete { handle, purge } = call.json().await?;
-    let handle = target(&call, handle)?;
+    let handle = match target(&call, handle) {
+        Err(error) if error.is_not_found() => return Ok(reply::nothing()),
+        other => other?,
+    };
     let (state, person, origin) = (call.state.clone(), call.person()?.clone(), call.origin());
     let deleted = blocking(move || state.delete_user(by(&person, &origin), &handle, purge)).await;
     match deleted {

@@ -1,0 +1,314 @@
+//! T2, T3 and T7: whatever write fails, at whichever of its steps, nothing that was saved is lost, the answer never says
+//! "saved" when it is not, and an error is never an empty success.
+//!
+//! Each act is done once to count its steps; then once more for each step, which fails: once, or from then on.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the files themselves")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use rstest::rstest;
+use serde_json::{Value, json};
+use support::files::{copy_tree, names_in};
+use support::zips::zip_of;
+use support::{Answer, Guest, OWNER, Request, TestHouse, password_of};
+use tavernkeep::http::routes;
+use tavernkeep::http::table::{Route, Who};
+use tavernkeep::store::Faults;
+
+const PICTURE: &[u8] = include_bytes!("../public/img/default-user.png");
+
+/// A house in which ada lives, has settings in two versions, and has uploaded an archive.
+struct Scene {
+    house: TestHouse,
+    faults: Arc<Faults>,
+    ada: Guest,
+    owner: Guest,
+    snapshot: String,
+    restore: String,
+}
+
+/// The scene's files, made once and copied for each try: most of the time would go into building it.
+struct Stage {
+    folder: tempfile::TempDir,
+    snapshot: String,
+    restore: String,
+}
+
+impl Stage {
+    fn build() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let house = TestHouse::open();
+        let ada = house.moves_in("ada");
+        // A second device of hers.
+        house.signed_in("ada");
+        ada.saves(&json!({ "words": "first" })).expect(200);
+        ada.saves(&json!({ "words": "old" })).expect(200);
+        let snapshot = house.snapshots_of("ada")[0].clone();
+        let zip = zip_of(&[("settings.json", b"{\"words\":\"restored\"}"), ("themes/a.json", b"{\"name\":\"a\"}")]);
+        let upload = Request::new("POST", "/api/v1/me/restores").body("application/zip", zip);
+        let restore = ada.send(upload).expect(200).json()["id"].as_str().unwrap().to_owned();
+        copy_tree(house.data(), &folder.path().join("data"));
+        Self { folder, snapshot, restore }
+    }
+
+    fn set(&self, error: ErrorKind, forever: bool) -> Scene {
+        let faults = Faults::at(0, error, forever);
+        let folder = tempfile::tempdir().unwrap();
+        copy_tree(&self.folder.path().join("data"), &folder.path().join("data"));
+        let house = TestHouse::in_folder(folder, Some(Arc::clone(&faults)), |_| {});
+        let (owner, ada) = (house.owner(), house.signed_in("ada"));
+        for guest in [&owner, &ada] {
+            guest.token();
+        }
+        Scene { house, faults, ada, owner, snapshot: self.snapshot.clone(), restore: self.restore.clone() }
+    }
+}
+
+impl Scene {
+    fn new(error: ErrorKind, forever: bool) -> Self {
+        Stage::build().set(error, forever)
+    }
+}
+
+/// Every kind of write that a browser can ask for.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Save,
+    SaveVersion,
+    Snapshot,
+    RestoreSnapshot,
+    RemoveSnapshot,
+    ResetSettings,
+    Rename,
+    ChangePassword,
+    SetAvatar,
+    RemoveAvatar,
+    CreateUser,
+    CreateUserAsSillyTavern,
+    DisableUser,
+    DeleteUserKeepingData,
+    DeleteUserWithData,
+    EndOtherSessions,
+    UploadArchive,
+    ApplyRestore,
+    DiscardRestore,
+}
+
+impl Act {
+    fn run(self, scene: &Scene) -> Answer {
+        let (ada, owner) = (&scene.ada, &scene.owner);
+        match self {
+            Self::Save => ada.saves(&json!({ "words": "new" })),
+            Self::SaveVersion => {
+                let version = ada.get("/api/v1/me/settings").header("etag").unwrap().to_owned();
+                let put = Request::new("PUT", "/api/v1/me/settings").json(&json!({ "words": "new" }));
+                ada.send(put.header("If-Match", &version))
+            }
+            Self::Snapshot => ada.post("/api/v1/me/snapshots", json!({})),
+            Self::RestoreSnapshot => ada.post(&format!("/api/v1/me/snapshots/{}/restore", scene.snapshot), json!({})),
+            Self::RemoveSnapshot => ada.delete(&format!("/api/v1/me/snapshots/{}", scene.snapshot)),
+            Self::ResetSettings => ada.post("/api/v1/me/settings/reset", json!({ "password": password_of("ada") })),
+            Self::Rename => ada.patch("/api/v1/me", json!({ "name": "Countess" })),
+            Self::ChangePassword => {
+                ada.put("/api/v1/me/password", json!({ "oldPassword": password_of("ada"), "newPassword": "new" }))
+            }
+            Self::SetAvatar => ada.send(Request::new("PUT", "/api/v1/me/avatar").body("image/png", PICTURE)),
+            Self::RemoveAvatar => ada.delete("/api/v1/me/avatar"),
+            Self::CreateUser => owner.post("/api/v1/users", json!({ "handle": "bob", "name": "Bob" })),
+            Self::CreateUserAsSillyTavern => owner.post("/api/users/create", json!({ "handle": "bob", "name": "Bob" })),
+            Self::DisableUser => owner.patch("/api/v1/users/ada", json!({ "enabled": false })),
+            Self::DeleteUserKeepingData => owner.delete("/api/v1/users/ada?data=keep"),
+            Self::DeleteUserWithData => owner.delete("/api/v1/users/ada?data=remove"),
+            Self::EndOtherSessions => ada.delete("/api/v1/me/sessions"),
+            Self::UploadArchive => {
+                let zip = zip_of(&[("settings.json", b"{\"words\":\"again\"}")]);
+                ada.send(Request::new("POST", "/api/v1/me/restores").body("application/zip", zip))
+            }
+            Self::ApplyRestore => {
+                let body = json!({ "parts": ["settings", "presets"] });
+                ada.post(&format!("/api/v1/me/restores/{}/apply", scene.restore), body)
+            }
+            Self::DiscardRestore => ada.delete(&format!("/api/v1/me/restores/{}", scene.restore)),
+        }
+    }
+
+    fn is_about_accounts(self) -> bool {
+        matches!(
+            self,
+            Self::ChangePassword | Self::DisableUser | Self::DeleteUserKeepingData | Self::DeleteUserWithData
+        )
+    }
+}
+
+/// The words in ada's settings, wherever they are found.
+fn words(scene: &Scene) -> Option<String> {
+    let text = std::fs::read(scene.house.path("ada/settings.json")).ok()?;
+    let value: Value = serde_json::from_slice(&text).expect("the settings are neither old nor new but torn");
+    Some(value["words"].as_str().unwrap_or("defaults").to_owned())
+}
+
+#[rstest]
+#[case(Act::Save)]
+#[case(Act::SaveVersion)]
+#[case(Act::Snapshot)]
+#[case(Act::RestoreSnapshot)]
+#[case(Act::RemoveSnapshot)]
+#[case(Act::ResetSettings)]
+#[case(Act::Rename)]
+#[case(Act::ChangePassword)]
+#[case(Act::SetAvatar)]
+#[case(Act::RemoveAvatar)]
+#[case(Act::CreateUser)]
+#[case(Act::CreateUserAsSillyTavern)]
+#[case(Act::DisableUser)]
+#[case(Act::DeleteUserKeepingData)]
+#[case(Act::DeleteUserWithData)]
+#[case(Act::EndOtherSessions)]
+#[case(Act::UploadArchive)]
+#[case(Act::ApplyRestore)]
+#[case(Act::DiscardRestore)]
+fn every_step_of_a_write_may_fail(#[case] act: Act) {
+    let stage = Stage::build();
+    let scene = stage.set(ErrorKind::StorageFull, false);
+    scene.faults.rearm(0);
+    let good = act.run(&scene);
+    assert!((200..300).contains(&good.status), "{act:?}: {good}");
+    let steps = scene.faults.seen();
+    let done = words(&scene);
+    drop(scene);
+    assert!(steps > 0, "{act:?} wrote nothing");
+
+    let mut outcomes = BTreeSet::new();
+    let mut halfway = 0;
+    for (error, forever) in [(ErrorKind::StorageFull, true), (ErrorKind::Other, false)] {
+        for n in 1..=steps {
+            let scene = stage.set(error, forever);
+            scene.faults.rearm(n);
+            let answer = act.run(&scene);
+            let name = format!("{act:?}, step {n} of {steps}, {error}, forever: {forever}");
+            let ok = (200..300).contains(&answer.status);
+            assert!(ok || answer.status >= 500, "{name}: {answer}");
+            outcomes.insert(answer.status);
+
+            // Old or new, never other; and what was said to be saved is.
+            let now = words(&scene);
+            let old = Some("old".to_owned());
+            if now.is_none() && forever && matches!(act, Act::ApplyRestore) && !ok {
+                // Half exchanged, and the disk refuses to take it back: reading says so, until it can be taken back.
+                let half = scene.ada.get("/api/v1/me/settings");
+                assert!(half.status >= 500, "{name}: {half}");
+                scene.faults.rearm(0);
+                assert_eq!(scene.ada.get("/api/v1/me/settings").expect(200).json()["words"], "old", "{name}");
+                halfway += 1;
+                continue;
+            }
+            assert!(now == done || now == old, "{name}: the settings are {now:?}");
+            assert!(!ok || now == done, "{name}: it said it was done and is not ({now:?})");
+            whole(&scene, &name);
+            if matches!(act, Act::UploadArchive) && !forever && !ok {
+                assert_eq!(names_in(&scene.house.path("_system/restores")), [scene.restore.as_str()], "{name}");
+            }
+
+            // While the disk still refuses: reading works, and so does getting in.
+            if !act.is_about_accounts() {
+                scene.ada.get("/api/v1/me/settings").expect(200);
+                scene.house.anonymous().signs_in("ada", &password_of("ada")).expect(200);
+            }
+            scene.house.anonymous().signs_in(OWNER, "").expect(200);
+
+            // When the disk is well again, so is the house.
+            scene.faults.rearm(0);
+            if !ok && matches!(act, Act::Save | Act::CreateUser | Act::Rename | Act::SetAvatar) {
+                let again = act.run(&scene);
+                assert!((200..300).contains(&again.status) || again.status == 409, "{name}, again: {again}");
+            }
+            scene.house.anonymous().signs_in(OWNER, "").expect(200);
+            scene.owner.get("/api/v1/users").expect(200);
+            assert!(scene.house.app().events.verify().unwrap().first_fault.is_none(), "{name}");
+        }
+    }
+    println!("{act:?}: {steps} steps, answers {outcomes:?}, {halfway} times taken back later");
+}
+
+/// Every file that has to be JSON is whole.
+fn whole(scene: &Scene, name: &str) {
+    for (file, bytes) in scene.house.tree().0 {
+        // An upload that could not even be thrown away stays where nobody looks until it is swept out.
+        if file.ends_with(".json") && !file.starts_with("_system/trash/") && !file.starts_with("_system/restores/") {
+            let parsed = serde_json::from_slice::<Value>(&bytes);
+            assert!(parsed.is_ok(), "{name}: {file} is torn: {:?}", String::from_utf8_lossy(&bytes));
+        }
+    }
+}
+
+#[test]
+fn a_password_change_that_fails_leaves_the_old_password() {
+    for n in 1..=4 {
+        let scene = Scene::new(ErrorKind::StorageFull, true);
+        scene.faults.rearm(n);
+        let answer = Act::ChangePassword.run(&scene);
+        let password = if answer.status < 300 { "new".to_owned() } else { password_of("ada") };
+        scene.faults.rearm(0);
+        scene.house.anonymous().signs_in("ada", &password).expect(200);
+    }
+}
+
+#[test]
+fn a_full_disk_keeps_nobody_out_and_lets_things_be_deleted() {
+    let scene = Scene::new(ErrorKind::StorageFull, true);
+    scene.faults.rearm(1);
+    let answer = scene.ada.saves(&json!({ "words": "new" })).expect(500);
+    assert!(answer.text().contains("the disk is full") && answer.text().contains("safe"), "{answer}");
+    let guest = scene.house.anonymous();
+    guest.signs_in("ada", &password_of("ada")).expect(200);
+    assert!(guest.is_signed_in());
+    scene.ada.get("/").expect(200);
+    assert!(scene.ada.post("/api/settings/get", json!({})).expect(200).text().contains("old"));
+}
+
+/// With a disk that cannot be read at all, every route that tells what is on it says so: none answers an empty success.
+#[test]
+fn an_error_is_never_an_empty_success() {
+    // These tell nothing that is on the disk.
+    const WITHOUT_DISK: &[&str] = &[
+        "/login",
+        "/csrf-token",
+        "/version",
+        "/api/v1/openapi.json",
+        "/api/v1/me/backups/{id}",
+        "/api/v1/me/backups/{id}/download",
+    ];
+    let reading = |route: &Route| {
+        !route.changes()
+            || matches!(route.pattern, "/api/settings/get" | "/api/settings/get-snapshots" | "/api/users/get")
+    };
+    let mut tried = 0;
+    let faults = Faults::everything(ErrorKind::Other);
+    faults.rearm(0);
+    let house = TestHouse::on_failing_disk(&faults);
+    let owner = house.owner();
+    owner.saves(&json!({ "words": "mine" })).expect(200);
+    owner.token();
+    for route in routes::all().into_iter().filter(reading).filter(|route| !WITHOUT_DISK.contains(&route.pattern)) {
+        let snapshot = house.snapshots_of(OWNER)[0].clone();
+        let path = route.pattern.replace("{handle}", OWNER).replace("{name}", &snapshot);
+        let path = path.replace("{id}", "0123456789abcdef0123456789abcdef");
+        let request = Request::new(route.method.as_str(), &path);
+        let request = if route.changes() { request.json(&json!({})) } else { request };
+        faults.rearm(1);
+        let answer = owner.send(request);
+        faults.rearm(0);
+        let needs_nothing = route.who == Who::Public && answer.status == 302;
+        assert!(answer.status >= 500 && !needs_nothing, "{}: {answer}", route.pattern);
+        assert!(!answer.text().contains("/tmp"), "{answer}");
+        tried += 1;
+    }
+    println!("{tried} routes say that the disk cannot be read");
+    // The client that would save what it got is refused what it got, so nothing is overwritten.
+    assert_eq!(house.settings_of(OWNER), json!({ "words": "mine" }));
+}

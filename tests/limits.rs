@@ -1,0 +1,261 @@
+//! How often something may be tried, from one address and at one account, and how much one request may bring.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the files themselves")]
+
+mod support;
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::{GzEncoder, ZlibEncoder};
+use rstest::rstest;
+use serde_json::json;
+use support::{Guest, OWNER, Program, Request, TestHouse, password_of};
+
+#[rstest]
+#[case::own_dialect("/api/v1/session")]
+#[case::sillytaverns("/api/users/login")]
+fn the_sixth_try_from_an_address_has_to_wait(#[case] path: &str) {
+    let house = TestHouse::with(|config| config.enable_forwarded_whitelist = false);
+    house.has("ada");
+    let try_as = |guest: &Guest, password: &str| guest.post(path, json!({ "handle": "ada", "password": password }));
+    let guest = house.anonymous().from("192.0.2.1");
+    for _ in 0..5 {
+        try_as(&guest, "wrong").expect(403);
+    }
+    let refused = try_as(&guest, "wrong").expect(429);
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    try_as(&guest, &password_of("ada")).expect(429);
+    assert!(!guest.is_signed_in());
+    // Another address is another window; and the log says it once.
+    try_as(&house.anonymous().from("192.0.2.2"), &password_of("ada")).expect(200);
+    assert_eq!(house.events("failed_login_too_many").len(), 1);
+    assert_eq!(house.events("failed_login_invalid_password").len(), 5);
+}
+
+#[test]
+fn a_good_sign_in_clears_the_count() {
+    let house = TestHouse::open();
+    house.has("ada");
+    for _ in 0..4 {
+        for _ in 0..4 {
+            house.anonymous().signs_in("ada", "wrong").expect(403);
+        }
+        house.signed_in("ada");
+    }
+}
+
+#[test]
+fn a_whole_network_of_ipv6_is_one_address() {
+    let house = TestHouse::with(|config| config.enable_forwarded_whitelist = false);
+    house.has("ada");
+    let from = |n: u32| house.anonymous().from(&format!("2001:db8:1:1::{n:x}")).signs_in("ada", "wrong").status;
+    let statuses: Vec<u16> = (1..=7).map(from).collect();
+    assert_eq!(statuses, [403, 403, 403, 403, 403, 429, 429]);
+}
+
+/// Guesses at one account from ever new addresses: each further one has to wait longer, and in the end is sent away; the
+/// owner, at home, is not locked out.
+#[test]
+fn one_account_is_not_guessed_from_many_addresses() {
+    let house = TestHouse::with(|config| config.enable_forwarded_whitelist = false);
+    let at_home = house.moves_in("ada");
+    let wrong = |n: usize| house.anonymous().from(&format!("198.51.{}.{}", n / 250, n % 250)).signs_in("ada", "wrong");
+    for n in 0..10 {
+        wrong(n).expect(403);
+    }
+    let started = Instant::now();
+    wrong(11).expect(403);
+    wrong(12).expect(403);
+    wrong(13).expect(403);
+    assert!(started.elapsed() > Duration::from_millis(700), "{:?}", started.elapsed());
+    // A crowd at once: most are sent away, at once.
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let guesses: Vec<_> = (20..60).map(|n| scope.spawn(move || wrong(n).status)).collect();
+        guesses.into_iter().map(|guess| guess.join().unwrap()).collect()
+    });
+    assert!(statuses.iter().filter(|status| **status == 429).count() > 20, "{statuses:?}");
+    assert!(at_home.is_signed_in());
+    let started = Instant::now();
+    house.anonymous().signs_in("ada", &password_of("ada")).expect(200);
+    assert!(started.elapsed() < Duration::from_secs(2), "the owner waited for {:?}", started.elapsed());
+}
+
+/// A server of its own, because codes are printed on the console; from many addresses, so that only the code's own
+/// limit counts.
+struct Recovering {
+    program: Program,
+    address: std::cell::Cell<u32>,
+    _folder: tempfile::TempDir,
+}
+
+impl Recovering {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let env = [("TAVERNKEEP_ENABLE_FORWARDED_WHITELIST", "false"), ("TAVERNKEEP_RECOVERY_CODE_LENGTH", "10")];
+        let program = Program::start_with(folder.path(), &[], &env);
+        let body = json!({ "handle": "ada", "name": "Ada", "password": "old" });
+        program.owner().post("/api/v1/users", body).expect(201);
+        Self { program, address: std::cell::Cell::new(0), _folder: folder }
+    }
+
+    fn guest(&self) -> Guest {
+        self.address.set(self.address.get() + 1);
+        self.program.anonymous().from(&format!("192.0.2.{}", self.address.get()))
+    }
+
+    fn ask(&self) -> String {
+        let before = self.program.console_lines();
+        self.guest().post("/api/v1/recovery", json!({ "handle": "ada" })).expect(204);
+        self.program.code_after(before)
+    }
+
+    fn redeem(&self, handle: &str, code: &str) -> u16 {
+        let body = json!({ "handle": handle, "code": code, "newPassword": "new" });
+        self.guest().post("/api/v1/recovery/redeem", body).status
+    }
+}
+
+#[test]
+fn a_code_works_once_for_its_account_and_ends_all_sessions() {
+    let house = Recovering::start();
+    let old = house.program.anonymous();
+    old.signs_in("ada", "old").expect(200);
+    let code = house.ask();
+    assert_eq!(code.len(), 10);
+    assert_eq!(house.redeem(OWNER, &code), 403);
+    assert!(old.is_signed_in());
+    assert_eq!(house.redeem("ada", &format!(" {code} ")), 204);
+    assert!(!old.is_signed_in());
+    house.guest().signs_in("ada", "new").expect(200);
+    house.guest().signs_in("ada", "old").expect(403);
+    assert_eq!(house.redeem("ada", &code), 403);
+    assert!(!house.program.log().contains(&code), "the code is in the log");
+}
+
+#[test]
+fn five_wrong_tries_void_a_code_from_wherever_they_come() {
+    let house = Recovering::start();
+    let code = house.ask();
+    for n in 0..5 {
+        assert_eq!(house.redeem("ada", &format!("{n}{n}{n}{n}{n}{n}{n}{n}{n}x")), 403);
+    }
+    assert_eq!(house.redeem("ada", &code), 403, "a sixth try was taken");
+}
+
+#[test]
+fn a_new_code_voids_the_old_one_and_a_restart_voids_all() {
+    let house = Recovering::start();
+    let old = house.ask();
+    let new = house.ask();
+    assert_ne!(old, new);
+    assert_eq!(house.redeem("ada", &old), 403);
+    assert_eq!(house.redeem("ada", &new), 204);
+}
+
+#[test]
+fn of_two_who_use_a_code_at_once_one_gets_in() {
+    let house = Recovering::start();
+    let code = house.ask();
+    let guests = [house.guest(), house.guest(), house.guest()];
+    let body = json!({ "handle": "ada", "code": code, "newPassword": "new" });
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let (body, path) = (&body, "/api/v1/recovery/redeem");
+        let all: Vec<_> =
+            guests.iter().map(|guest| scope.spawn(move || guest.post(path, body.clone()).status)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 204).count(), 1, "{statuses:?}");
+}
+
+#[test]
+fn recovery_from_one_address_is_limited() {
+    let house = TestHouse::open();
+    house.has("ada");
+    let guest = house.anonymous();
+    let body = json!({ "handle": "ada", "code": "nope", "newPassword": "x" });
+    let statuses: Vec<u16> = (0..7).map(|_| guest.post("/api/v1/recovery/redeem", body.clone()).status).collect();
+    assert_eq!(statuses, [403, 403, 403, 403, 403, 429, 429]);
+    guest.post("/api/v1/recovery", json!({ "handle": "ada" })).expect(429);
+}
+
+#[test]
+fn a_body_has_a_limit_of_its_route() {
+    let house = TestHouse::open();
+    let ada = house.moves_in("ada");
+    let name = "x".repeat(70_000);
+    ada.patch("/api/v1/me", json!({ "name": name })).expect_error(413, "too_large");
+    let picture = vec![0_u8; 2 * 1024 * 1024 + 1];
+    ada.send(Request::new("PUT", "/api/v1/me/avatar").body("image/png", picture)).expect_error(413, "too_large");
+    // Without a length, too.
+    let mut chunked = Request::new("PATCH", "/api/v1/me").body("application/json", Vec::new());
+    chunked = chunked.header("Transfer-Encoding", "chunked");
+    let mut body = Vec::new();
+    for _ in 0..80 {
+        body.extend_from_slice(b"400\r\n");
+        body.extend_from_slice(&[b'x'; 1024]);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"0\r\n\r\n");
+    chunked.body = Some(body);
+    ada.send(chunked).expect_error(413, "too_large");
+    assert!(ada.is_signed_in());
+    // The settings' route takes much more.
+    ada.saves(&json!({ "words": "x".repeat(3_000_000) })).expect(200);
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn packed_bodies_are_unpacked_and_bombs_are_not() {
+    let house = TestHouse::open();
+    let ada = house.moves_in("ada");
+    let save = |packed: Vec<u8>, how: &str| {
+        let request = Request::new("POST", "/api/settings/save").body("application/json", packed);
+        ada.send(request.header("Content-Encoding", how))
+    };
+    save(gzip(br#"{"words":"packed"}"#), "gzip").expect(200);
+    assert_eq!(house.settings_of("ada"), json!({ "words": "packed" }));
+    let mut deflate = ZlibEncoder::new(Vec::new(), Compression::best());
+    deflate.write_all(br#"{"words":"deflated"}"#).unwrap();
+    save(deflate.finish().unwrap(), "deflate").expect(200);
+    assert_eq!(house.settings_of("ada"), json!({ "words": "deflated" }));
+
+    let before = house.tree();
+    save(b"not gzip".to_vec(), "gzip").expect(400);
+    save(gzip(br#"{"words":"cut"}"#)[..20].to_vec(), "gzip").expect(400);
+    save(b"{}".to_vec(), "br").expect(415);
+    let bomb = gzip(format!("{{\"name\":\"{}\"}}", "x".repeat(20_000_000)).as_bytes());
+    assert!(bomb.len() < 64 * 1024);
+    let request = Request::new("PATCH", "/api/v1/me").body("application/json", bomb);
+    ada.send(request.header("Content-Encoding", "gzip")).expect_error(413, "too_large");
+    before.is_still(&house.tree(), "a packed body that was refused");
+}
+
+#[test]
+fn basic_authentication_is_limited_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = TestHouse::in_folder(folder, None, |config| {
+        config.listen = true;
+        config.basic_auth_mode = true;
+        config.basic_auth_user.username = "house".into();
+        config.basic_auth_user.password = tavernkeep::config::Secret::new("keeper");
+    });
+    let with = |text: &str| {
+        use base64::Engine;
+        let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+        house.anonymous().always("Authorization", &format!("Basic {encoded}")).get("/login")
+    };
+    with("house:keeper").expect(302);
+    for _ in 0..5 {
+        assert!(with("house:wrong").expect(401).header("www-authenticate").is_some());
+    }
+    with("house:wrong").expect(429);
+    with("house:keeper").expect(429);
+}
