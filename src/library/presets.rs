@@ -88,9 +88,9 @@ fn warn_of_damage(handle: &Handle, folder: &str, file: &str) {
 
 /// Sorts much as the browsers' locale order does: spaces and signs before digits before letters; accents and case only
 /// break ties, the small letter first.
-fn collation_key(name: &str) -> impl Ord {
-    let base =
-        name.nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).map(|c| (rank(c), c)).collect();
+fn collation_key(name: &str) -> impl Ord + use<> {
+    let letters = name.nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase);
+    let base: Vec<(u8, char)> = letters.map(|c| (rank(c), c)).collect();
     let ties: Vec<(bool, char)> = name.nfd().map(|c| (c.is_uppercase(), c)).collect();
     (base, ties)
 }
