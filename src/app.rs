@@ -49,9 +49,7 @@ impl App {
         let (store, opened) = Store::open(&config.data_root, opening)?;
         let store = Arc::new(store);
         if opens.serve {
-            for handle in store.finish_swaps()? {
-                tracing::warn!(%handle, "a restore that had been interrupted was brought to its end");
-            }
+            store.finish_swaps()?;
         }
         let head = opens.notes.map(|folder| folder.join(head_note(&store.install().id)));
         let events = Arc::new(Events::new(Arc::clone(&store), head));

@@ -62,7 +62,7 @@ export async function getText(path) {
 }
 
 /**
- * Sends a file and tells how far it is. Fetch cannot tell that, XMLHttpRequest can.
+ * Sends a file and tells how far it is.
  * @param {string} path
  * @param {Blob} file
  * @param {string} type
@@ -70,13 +70,24 @@ export async function getText(path) {
  * @param {AbortSignal} stop
  * @returns {Promise<any>}
  */
-export async function upload(path, file, type, progress, stop) {
-  const { csrfToken } = await house();
+export function upload(path, file, type, progress, stop) {
+  return withToken((token) => sendFile(path, file, { ...token, "Content-Type": type }, progress, stop));
+}
+
+/**
+ * Fetch cannot tell how much of a body has gone out, XMLHttpRequest can.
+ * @param {string} path
+ * @param {Blob} file
+ * @param {Record<string, string>} headers
+ * @param {(done: number, total: number) => void} progress
+ * @param {AbortSignal} stop
+ * @returns {Promise<any>}
+ */
+function sendFile(path, file, headers, progress, stop) {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
     xhr.open("POST", path);
-    xhr.setRequestHeader("Content-Type", type);
-    xhr.setRequestHeader("X-CSRF-Token", csrfToken);
+    for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
     xhr.upload.onprogress = (event) => progress(event.loaded, event.total || file.size);
     xhr.onerror = () => reject(unreachable("POST"));
     xhr.onabort = () => reject(new ApiError(0, "stopped", "Stopped. Nothing was changed."));
@@ -91,17 +102,28 @@ export async function upload(path, file, type, progress, stop) {
 }
 
 /**
- * A request that changes something. A token that has gone stale (signed in in another window) is renewed once; the
- * server has refused the first try, so nothing can happen twice.
+ * A request that changes something.
  * @param {string} method @param {string} path @param {object | Blob} [body] @returns {Promise<any>}
  */
-async function change(method, path, body) {
+function change(method, path, body) {
+  return withToken((token) => request(method, path, body, token));
+}
+
+/**
+ * Sends with the CSRF token. One that has gone stale (signed in anew in another window) is renewed once; the server has
+ * refused the first try, so nothing can happen twice.
+ * @template T
+ * @param {(token: {"X-CSRF-Token": string}) => Promise<T>} send
+ * @returns {Promise<T>}
+ */
+async function withToken(send) {
   const token = async (/** @type {boolean} */ again) => ({ "X-CSRF-Token": (await house(again)).csrfToken });
+  const first = await token(false);
   try {
-    return await request(method, path, body, await token(false));
+    return await send(first);
   } catch (error) {
     if (!(error instanceof ApiError) || error.code !== "csrf") throw error;
-    return request(method, path, body, await token(true));
+    return send(await token(true));
   }
 }
 

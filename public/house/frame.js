@@ -124,3 +124,8 @@ export function meOf(known) {
 export function defineSection(name, draw) {
   define(name, async (place) => draw(place, meOf(await house())));
 }
+
+// A page that the browser kept in memory would show, after signing out, what was there before: load it anew.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});

@@ -26,7 +26,7 @@ export function pictureEditor(avatar, own, path, onChanged) {
     "button",
     { type: "button", class: "button", onclick: () => file.click() },
     icon("camera"),
-    "Choose a picture",
+    "New picture",
   );
   const remove = h("button", { type: "button", class: "button", hidden: !own }, "Remove");
 

@@ -7,50 +7,27 @@ import { icon } from "./icons.js";
 
 /** @param {Plan} plan */
 export function planView(plan) {
-  const ticks = plan.parts.map((part) =>
-    h("input", { type: "checkbox", checked: part.add + part.replace + part.remove > 0, "aria-label": part.title }),
-  );
-  const chosenParts = () => plan.parts.filter((_, i) => ticks[i].checked);
+  // A part that is already as in the backup needs no choice: bringing it back would change nothing.
+  const parts = plan.parts.filter((part) => part.add + part.replace + part.remove > 0);
+  const same = plan.parts.filter((part) => !parts.includes(part)).map((part) => part.title);
+  const ticks = parts.map((part) => h("input", { type: "checkbox", checked: true, "aria-label": part.title }));
+  const chosenParts = () => parts.filter((_, i) => ticks[i].checked);
   const root = h(
     "div",
     { class: "plan", tabindex: "-1", role: "group", "aria-label": "What the backup would change" },
     h("p", null, origin(plan)),
-    plan.source === "tavernkeep" &&
-      h(
-        "p",
-        { class: `state ${plan.verified ? "good" : "open"}` },
-        icon(plan.verified ? "check" : "warn"),
-        plan.verified
-          ? "Every file matches the archive's own list: nothing was damaged on the way."
-          : "This archive carries no list to check its files against.",
-      ),
-    plan.parts.length === 0
-      ? h("p", { class: "empty" }, "There is nothing in it that this house knows how to bring back.")
-      : h(
-          "table",
-          { class: "cards", role: "table" },
-          h(
-            "thead",
-            null,
-            h(
-              "tr",
-              { role: "row" },
-              ["Part", "In the backup", "Added", "Replaced", "Removed"].map((words) =>
-                h("th", { scope: "col", role: "columnheader" }, words),
-              ),
-            ),
-          ),
-          h(
-            "tbody",
-            null,
-            plan.parts.map((part, i) => row(part, ticks[i])),
-          ),
-        ),
+    plan.source === "tavernkeep" && trust(plan.verified),
+    parts.length > 0 && table(parts, ticks),
+    parts.length === 0 &&
+      h("p", { class: "empty" }, "Nothing to bring back: all of it is here already, just as in the backup."),
+    parts.length > 0 && same.length > 0 && h("p", { class: "hint" }, `Already as in the backup: ${same.join(", ")}.`),
     plan.notIncluded.length > 0 &&
       h("p", { class: "hint" }, `Not in this backup, and left as they are: ${plan.notIncluded.join(", ")}.`),
   );
   return {
     root,
+    /** Whether there is anything to choose. */
+    changes: parts.length > 0,
     chosen: () => chosenParts().map((part) => part.part),
     removes: () => chosenParts().some((part) => part.remove > 0),
     sentence: () => {
@@ -59,6 +36,37 @@ export function planView(plan) {
       return `${count(chosenParts().length, "part")}: ${count(sum("add"), "file")} added, ${sum("replace").toLocaleString()} replaced, ${sum("remove").toLocaleString()} removed.`;
     },
   };
+}
+
+/** @param {boolean} verified */
+function trust(verified) {
+  const words = verified
+    ? "Every file matches the archive's own list: nothing was damaged on the way."
+    : "This archive carries no list to check its files against.";
+  return h("p", { class: `state ${verified ? "good" : "open"}` }, icon(verified ? "check" : "warn"), words);
+}
+
+/** @param {Part[]} parts @param {HTMLInputElement[]} ticks */
+function table(parts, ticks) {
+  const heads = ["Part", "In the backup", "Added", "Replaced", "Removed"];
+  return h(
+    "table",
+    { class: "cards", role: "table" },
+    h(
+      "thead",
+      null,
+      h(
+        "tr",
+        { role: "row" },
+        heads.map((words) => h("th", { scope: "col", role: "columnheader" }, words)),
+      ),
+    ),
+    h(
+      "tbody",
+      null,
+      parts.map((part, i) => row(part, ticks[i])),
+    ),
+  );
 }
 
 /** @param {Plan} plan */

@@ -79,9 +79,8 @@ define("tk-home", (element) =>
         h(
           "p",
           null,
-          "SillyTavern's own web client can be served by this house meanwhile: start it with ",
-          h("code", null, "--public"),
-          " and its folder.",
+          "A SillyTavern folder can move in already: its people sign in here with the passwords they know, and nothing " +
+            "in it is changed.",
         ),
       ),
     );

@@ -116,7 +116,7 @@ function showPlan(place, id, plan, start) {
       },
     });
   });
-  fill(place, view.root, error, h("div", { class: "actions" }, apply, forget));
+  fill(place, view.root, error, h("div", { class: "actions" }, view.changes && apply, forget));
   view.root.focus();
 }
 

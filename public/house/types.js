@@ -76,6 +76,7 @@
  * @property {string} role
  * @property {boolean} enabled
  * @property {boolean} hasPassword
+ * @property {boolean} ownAvatar
  * @property {string} avatar
  * @property {number} created
  * @property {number | null} lastSeen

@@ -35,7 +35,7 @@ export function openUser(user, again) {
     h(
       "div",
       { class: "two" },
-      block("Name and picture", nameForm(user, save), pictureEditor(user.avatar, true, `${path}/avatar`)),
+      block("Name and picture", nameForm(user, save), pictureEditor(user.avatar, user.ownAvatar, `${path}/avatar`)),
       block("Role", roleForm(user, save)),
       block("Password", passwordForm(user, path)),
       block("State", stateForm(user, save)),

@@ -92,7 +92,7 @@ impl Accounts {
     /// Changes an account. Nobody disables or demotes themselves, and the last active admin stays one.
     pub fn update(&self, by: By<'_>, handle: &Handle, changes: &Changes) -> Result<Arc<Account>> {
         let mut event = Event::new(What::UserUpdated, by.origin()).to(handle);
-        let (account, changed) = self.directory.change(|listing, records| {
+        let (account, changed, closed) = self.directory.change(|listing, records| {
             let old = listing.get(handle).ok_or_else(|| Error::not_found("User not found"))?;
             let mut new = Account::clone(old);
             by.may_manage(old)?;
@@ -108,14 +108,15 @@ impl Accounts {
                 new.role = role;
             }
             if new == **old {
-                return Ok((Arc::clone(old), false));
+                return Ok((Arc::clone(old), false, false));
             }
             let weaker = !new.role.permissions().covers(old.role.permissions()) || (old.enabled && !new.enabled);
             if weaker && by.is(handle) {
                 return Err(not_yourself());
             }
             keep_an_admin(listing, old, Some(&new))?;
-            if old.enabled && !new.enabled {
+            if weaker {
+                // What was opened with more rights must not go on with fewer: sign in again.
                 new.epoch = new_epoch()?;
             }
             records.save(&new)?;
@@ -128,12 +129,12 @@ impl Accounts {
                     event = event.clone().with(name, format!("{old} => {new}"));
                 }
             }
-            Ok((Arc::new(new), true))
+            Ok((Arc::new(new), true, weaker))
         })?;
         if changed {
             self.events.record(event);
         }
-        if !account.enabled {
+        if closed {
             self.close(handle);
         }
         Ok(account)

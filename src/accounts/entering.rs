@@ -122,7 +122,7 @@ impl Accounts {
         let typed = self.who(typed)?;
         self.code_requests
             .take((Act::Recover, typed.key.clone()), CODES_PER_ACCOUNT, CODES_PER_ACCOUNT_WINDOW)
-            .map_err(too_many)?;
+            .map_err(|wait| too_many(Act::Recover, wait))?;
         let account = typed.account.filter(|account| account.enabled || !self.rules.discreet);
         let verdict = match &account {
             Some(account) if account.enabled => {
@@ -179,7 +179,7 @@ impl Accounts {
         self.allow(Act::Reset, self.rules.reset_tries, visitor)?;
         self.code_requests
             .take((Act::Reset, account.handle.to_string()), CODES_PER_ACCOUNT, CODES_PER_ACCOUNT_WINDOW)
-            .map_err(too_many)?;
+            .map_err(|wait| too_many(Act::Reset, wait))?;
         let code = self.codes.make(Purpose::Reset, &account.handle, self.rules.code_length)?;
         say(&format!("{}, your account reset code is: {code}", account.name));
         Ok(())
@@ -233,13 +233,18 @@ impl Accounts {
 
     /// Counts a wrong try of basic authentication, or says that there were too many.
     pub fn count_basic_auth(&self, address: IpAddr, most: u32) -> Result<()> {
-        self.networks.take((Act::BasicAuth, Network::of(address)), most, SIGN_IN_WINDOW).map_err(too_many)
+        let key = (Act::BasicAuth, Network::of(address));
+        self.networks.take(key, most, SIGN_IN_WINDOW).map_err(|wait| too_many(Act::BasicAuth, wait))
     }
 
     /// Whether basic authentication may be tried from this address.
     pub fn allow_basic_auth(&self, address: IpAddr, most: u32) -> Result<()> {
         let key = (Act::BasicAuth, Network::of(address));
-        if most > 0 && self.networks.count(&key) >= most { Err(too_many(SIGN_IN_WINDOW)) } else { Ok(()) }
+        if most > 0 && self.networks.count(&key) >= most {
+            Err(too_many(Act::BasicAuth, SIGN_IN_WINDOW))
+        } else {
+            Ok(())
+        }
     }
 
     /// Hashes a new password, if there is one.
@@ -264,7 +269,7 @@ impl Accounts {
             .as_ref()
             .is_some_and(|account| self.sessions.knows_network(&account.handle, visitor.network()));
         if !at_home {
-            tokio::time::sleep(self.brake.turn(&typed.key).map_err(too_many)?).await;
+            tokio::time::sleep(self.brake.turn(&typed.key).map_err(|wait| too_many(Act::SignIn, wait))?).await;
         }
         Ok(())
     }
@@ -319,7 +324,7 @@ impl Accounts {
 
     fn allow(&self, act: Act, most: u32, visitor: &Visitor) -> Result<()> {
         let tries = self.networks.count(&(act, visitor.network()));
-        if most > 0 && tries >= most { Err(too_many(SIGN_IN_WINDOW)) } else { Ok(()) }
+        if most > 0 && tries >= most { Err(too_many(act, SIGN_IN_WINDOW)) } else { Ok(()) }
     }
 
     async fn count(self: &Arc<Self>, act: Act, most: u32, window: Duration, visitor: &Visitor) -> Result<()> {
@@ -328,7 +333,7 @@ impl Accounts {
         if self.noted.take(key, 1, window).is_ok() {
             self.note(What::Throttled, None, visitor, &[]).await?;
         }
-        Err(too_many(wait))
+        Err(too_many(act, wait))
     }
 
     async fn note(
@@ -383,8 +388,12 @@ fn disabled() -> Error {
     Error::forbidden("disabled", "User is disabled")
 }
 
-fn too_many(wait: Duration) -> Error {
-    Error::too_many(wait, "Too many attempts. Try again later or recover your password.")
+fn too_many(act: Act, wait: Duration) -> Error {
+    let otherwise = match act {
+        Act::SignIn => "recover your password",
+        Act::Recover | Act::Reset | Act::BasicAuth => "contact your admin",
+    };
+    Error::too_many(wait, format!("Too many attempts. Try again later or {otherwise}."))
 }
 
 /// Says something to whoever runs the house: on standard output, never in a log file.

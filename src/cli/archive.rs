@@ -1,4 +1,4 @@
-//! `tavernkeep backup` and `tavernkeep restore`. Both work while the server runs.
+//! `tavernkeep backup`, `restore` and `trash`. All work while the server runs.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -152,6 +152,27 @@ fn agreed() -> Result<bool> {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).context("Could not read the answer")?;
     Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+}
+
+/// Lists the folders of deleted accounts.
+pub fn list_trash(common: &Common) -> Result<()> {
+    let app = common.open_beside()?;
+    let trash = app.store.list_trash()?;
+    for trashed in &trash {
+        println!("{:<24} deleted {}  {} bytes", trashed.handle, clock::rfc3339(trashed.date), trashed.bytes);
+    }
+    println!("{} folders; each is kept for {} days.", trash.len(), app.config.backups.undo_days);
+    Ok(())
+}
+
+/// Brings the folder of a deleted account back.
+pub fn untrash(common: &Common, account: &str) -> Result<()> {
+    let app = common.open_beside()?;
+    let handle = Handle::parse(account)?;
+    app.store.untrash(&handle)?;
+    app.events.record(Event::new(What::Undone, &Origin::default()).to(&handle).with("what", "folder from the trash"));
+    println!("The folder of {handle} is back. Make an account with that handle on the users page, and it is theirs.");
+    Ok(())
 }
 
 fn known(app: &App, account: &str) -> Result<Handle> {

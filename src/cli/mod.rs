@@ -35,6 +35,11 @@ enum Command {
     Backup(archive::BackupArgs),
     /// Bring a backup back, or see what that would do
     Restore(archive::RestoreArgs),
+    /// Folders of deleted accounts, kept for a while
+    Trash {
+        #[command(subcommand)]
+        what: TrashCommand,
+    },
     /// The audit log
     Events {
         #[command(subcommand)]
@@ -56,6 +61,17 @@ enum EventsCommand {
     Verify,
 }
 
+#[derive(Debug, Subcommand)]
+enum TrashCommand {
+    /// What is there
+    List,
+    /// Bring the folder of a deleted account back; whoever gets an account of that handle finds it
+    Restore {
+        /// The account's handle
+        account: String,
+    },
+}
+
 /// Runs the program; the exit code is 1 when something failed.
 pub fn main() -> ExitCode {
     let Cli { common, serve, command } = Cli::parse();
@@ -65,6 +81,8 @@ pub fn main() -> ExitCode {
         Some(Command::Recover(options)) => recover::run(&common, &options),
         Some(Command::Backup(options)) => archive::backup(&common, &options),
         Some(Command::Restore(options)) => archive::restore(&common, &options),
+        Some(Command::Trash { what: TrashCommand::List }) => archive::list_trash(&common),
+        Some(Command::Trash { what: TrashCommand::Restore { account } }) => archive::untrash(&common, &account),
         Some(Command::Events { what: EventsCommand::Verify }) => inspect::verify_events(&common),
         Some(Command::Config { json }) => inspect::config(&common, json),
         Some(Command::Routes) => inspect::routes(),

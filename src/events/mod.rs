@@ -9,6 +9,7 @@ pub mod chain;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
@@ -166,6 +167,7 @@ pub struct Events {
     state: Mutex<State>,
     /// Where the head is noted outside the data folder, if anywhere.
     head_note: Option<PathBuf>,
+    note_failed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -185,7 +187,7 @@ struct Tail {
 impl Events {
     /// The log of `store`; the head is also noted at `head_note`.
     pub fn new(store: Arc<Store>, head_note: Option<PathBuf>) -> Self {
-        Self { store, state: Mutex::default(), head_note }
+        Self { store, state: Mutex::default(), head_note, note_failed: AtomicBool::new(false) }
     }
 
     /// Writes one event and syncs it. A disk that refuses does not stop what happened: the event is kept in memory, said
@@ -229,7 +231,10 @@ impl Events {
         if let Some(note) = &self.head_note
             && let Err(error) = store::note_on_host(note, tail.head.to_text().as_bytes())
         {
-            tracing::warn!(%error, path = %note.display(), "the head of the audit log could not be noted");
+            // Said once: a folder that cannot be written to stays so.
+            if !self.note_failed.swap(true, Ordering::Relaxed) {
+                tracing::warn!(%error, path = %note.display(), "the audit log's head could not be noted outside the data");
+            }
         }
         state.tail = Some(tail);
         Ok(())

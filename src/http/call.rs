@@ -100,7 +100,13 @@ impl Call {
     /// The body as JSON. In our own dialect it has to say that it is JSON, and to be what is asked for; in SillyTavern's
     /// a missing or other body counts as `{}`.
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T> {
-        let bytes = self.json_bytes().await?;
+        let mut bytes = self.json_bytes().await?;
+        // serde would read a list as a structure, field by field in order.
+        match (bytes.iter().find(|byte| !byte.is_ascii_whitespace()), self.dialect) {
+            (Some(b'{'), _) => {}
+            (Some(b'['), Dialect::Tavern) => bytes = Bytes::from_static(b"{}"),
+            _ => return Err(Error::invalid("bad_request", "The request's body has to be a JSON object.")),
+        }
         serde_json::from_slice(&bytes).map_err(|error| {
             Error::invalid("bad_request", format!("The request's body is not what is expected: {error}."))
         })
@@ -137,7 +143,7 @@ impl Call {
             whole.extend_from_slice(&chunk);
         }
         let packed = whole.freeze();
-        match self.header(header::CONTENT_ENCODING.as_str()) {
+        match self.header(header::CONTENT_ENCODING.as_str()).map(str::to_ascii_lowercase).as_deref() {
             None | Some("identity") => Ok(packed),
             Some("gzip") => unpack(GzDecoder::new(packed.as_ref()), self.limit),
             Some("deflate") => unpack(ZlibDecoder::new(packed.as_ref()), self.limit),

@@ -15,7 +15,7 @@ use super::peer::{Arrival, Peer};
 use super::reply::{self, Dialect, Reply};
 use super::state::State;
 use super::table::{Match, Route, dialect_of};
-use super::{call, gate, pages};
+use super::{call, gate, pages, peer};
 use crate::error::{Error, Kind, Result};
 
 /// The server as one warp filter.
@@ -32,6 +32,7 @@ pub fn filter(state: Arc<State>) -> impl Filter<Extract = (Reply,), Error = warp
 async fn answer(state: Arc<State>, arrival: Arrival, headers: HeaderMap, body: Body) -> Reply {
     let started = Instant::now();
     let peer = Peer::of(&arrival, &headers, &state.app.config);
+    peer::greet(&state.newcomers, &state.app.config, &peer, &headers);
     let head = arrival.method == Method::HEAD;
     let (method, path) = (arrival.method.clone(), arrival.uri.path().to_owned());
     let work = AssertUnwindSafe(route(Arc::clone(&state), arrival, headers, body, peer)).catch_unwind();
@@ -43,7 +44,7 @@ async fn answer(state: Arc<State>, arrival: Arrival, headers: HeaderMap, body: B
             (reply::failed(&error, dialect_of(&path)), "panic")
         }
     };
-    finish(&mut answer, &path, &peer);
+    finish(&mut answer, &path);
     if head {
         answer = strip(answer);
     }
@@ -65,7 +66,7 @@ async fn route(
     let path = arrival.uri.path();
     let dialect = dialect_of(path);
     if let Err(error) =
-        gate::check_host(&state, &headers, &arrival.uri).and_then(|()| gate::check_address(&state.app.config, &peer))
+        gate::check_host(&state, &headers, &arrival.uri).and_then(|()| gate::check_address(&state, &peer))
     {
         return (reply::failed(&error, dialect), "-");
     }
@@ -143,7 +144,7 @@ fn log(error: &Error, route: &str) {
 }
 
 /// The headers that every answer has, unless it set its own.
-fn finish(answer: &mut Reply, path: &str, peer: &Peer) {
+fn finish(answer: &mut Reply, path: &str) {
     let api = path.starts_with("/api/") || path == "/csrf-token" || path == "/version";
     let headers = answer.headers_mut();
     let mut default = |name: HeaderName, value: &'static str| {
@@ -158,9 +159,8 @@ fn finish(answer: &mut Reply, path: &str, peer: &Peer) {
         default(header::CACHE_CONTROL, "no-store");
         default(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; sandbox");
     }
-    if peer.secure {
-        default(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
-    }
+    // No Strict-Transport-Security: it would hold for every other service of a home server's name. That is for the
+    // reverse proxy of a house with a name of its own to say.
 }
 
 fn strip(answer: Reply) -> Reply {

@@ -20,7 +20,6 @@ use super::state::State;
 use super::table::{Route, Who};
 use crate::access::{self, What};
 use crate::accounts::{Account, Token};
-use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::store;
 use crate::store::Version;
@@ -47,7 +46,7 @@ pub fn check_host(state: &State, headers: &HeaderMap, uri: &Uri) -> Result<()> {
     if !rule.enabled || is_known_host(host, state.machine.as_deref(), &rule.hosts) {
         return Ok(());
     }
-    if rule.scan {
+    if rule.scan && state.wrong_names.of(host.to_owned()) {
         tracing::warn!(host, "a request for a name that is not in hostWhitelist.hosts was refused");
     }
     Err(Error::new(
@@ -79,7 +78,8 @@ fn is_known_host(authority: &str, machine: Option<&str>, hosts: &[String]) -> bo
 }
 
 /// Whether the address is on the whitelist, if there is one.
-pub fn check_address(config: &Config, peer: &Peer) -> Result<()> {
+pub fn check_address(state: &State, peer: &Peer) -> Result<()> {
+    let config = &state.app.config;
     if !config.whitelist_mode {
         return Ok(());
     }
@@ -88,7 +88,9 @@ pub fn check_address(config: &Config, peer: &Peer) -> Result<()> {
     if known(peer.socket) && forwarded {
         return Ok(());
     }
-    tracing::warn!(socket = %peer.socket, client = %peer.client, "an address that is not on the whitelist was refused");
+    if state.strangers.of(peer.client) {
+        tracing::warn!(socket = %peer.socket, client = %peer.client, "an address that is not on the whitelist was refused");
+    }
     Err(Error::forbidden(
         "not_whitelisted",
         "This address is not on the server's whitelist (whitelist in config.yaml).",

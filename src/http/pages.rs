@@ -45,7 +45,7 @@ pub async fn login(call: Call) -> Result<Reply> {
         return Ok(reply::redirect("/"));
     }
     if call.person.is_none()
-        && call.query("noauto").is_none()
+        && call.query("noauto").is_none_or(|value| value.is_empty())
         && let Some((account, how)) = let_in(&call)?
     {
         let signed_in = call.state.app.accounts.admit(account, &call.visitor(), how).await?;

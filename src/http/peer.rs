@@ -1,10 +1,14 @@
 //! Who is at the other end, and whether what a proxy says about that is believed.
 
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
 
 use warp::http::{HeaderMap, Method, Uri};
 
 use crate::config::Config;
+use crate::store;
 
 /// How a request arrived. The accept loop puts it into the request's extensions.
 #[derive(Debug, Clone)]
@@ -41,6 +45,35 @@ impl Peer {
         let client = if by_proxy { forwarded(headers, config).unwrap_or(socket) } else { socket };
         let secure = arrival.tls || (by_proxy && header(headers, "x-forwarded-proto") == Some("https"));
         Self { socket, client, secure, by_proxy }
+    }
+}
+
+/// Tells what is seen for the first time since the start, so that the log says it once.
+#[derive(Debug)]
+pub struct FirstSight<T>(Mutex<HashSet<T>>);
+
+/// More than this is not told apart.
+const REMEMBERED: usize = 10_000;
+
+impl<T> Default for FirstSight<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Hash + Eq> FirstSight<T> {
+    /// Whether this is new.
+    pub fn of(&self, thing: T) -> bool {
+        let mut seen = store::lock(&self.0);
+        seen.len() < REMEMBERED && seen.insert(thing)
+    }
+}
+
+/// Logs a client the first time it is seen, where others than this machine can come in.
+pub fn greet(seen: &FirstSight<IpAddr>, config: &Config, peer: &Peer, headers: &HeaderMap) {
+    if config.listen && config.logging.enable_access_log && seen.of(peer.client) {
+        let device = header(headers, "user-agent").unwrap_or_default();
+        tracing::info!(client = %peer.client, device, "a new client");
     }
 }
 

@@ -1,5 +1,6 @@
 //! What all requests share.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,11 +9,15 @@ use tokio_util::sync::CancellationToken;
 use super::cookies::Names;
 use super::files::Files;
 use super::gate::BasicCache;
+use super::peer::FirstSight;
 use super::routes;
 use super::table::Table;
 use super::tickets::Tickets;
+use crate::accounts::changing::Changes;
+use crate::accounts::{Account, By};
 use crate::app::App;
 use crate::error::Result;
+use crate::store::Handle;
 
 /// What all requests share.
 pub struct State {
@@ -28,6 +33,12 @@ pub struct State {
     pub tickets: Tickets,
     /// Basic credentials that were found good a moment ago.
     pub basic: BasicCache,
+    /// Clients seen since the start.
+    pub newcomers: FirstSight<IpAddr>,
+    /// Clients that were turned away.
+    pub strangers: FirstSight<IpAddr>,
+    /// Names by which the server was called wrongly.
+    pub wrong_names: FirstSight<String>,
     /// Whether anyone on the network can reach the sign-in.
     pub exposed: bool,
     /// This machine's name, by which the server may be called.
@@ -46,11 +57,32 @@ impl State {
             files: Files::new(public),
             tickets: Tickets::default(),
             basic: BasicCache::default(),
+            newcomers: FirstSight::default(),
+            strangers: FirstSight::default(),
+            wrong_names: FirstSight::default(),
             exposed: app.is_exposed() && !app.config.security_override,
             machine: machine_name(),
             stopping,
             app,
         }))
+    }
+}
+
+impl State {
+    /// Deletes an account, and cuts the downloads that it has running.
+    pub fn delete_user(&self, by: By<'_>, handle: &Handle, purge: bool) -> Result<()> {
+        self.app.accounts.may_delete(by, handle)?;
+        self.tickets.cancel(handle);
+        self.app.delete_user(by, handle, purge)
+    }
+
+    /// Changes an account, and cuts the downloads of one that may not come in any more.
+    pub fn update_user(&self, by: By<'_>, handle: &Handle, changes: &Changes) -> Result<Arc<Account>> {
+        let account = self.app.accounts.update(by, handle, changes)?;
+        if !account.enabled {
+            self.tickets.cancel(handle);
+        }
+        Ok(account)
     }
 }
 

@@ -20,6 +20,9 @@ const PER_PERSON: usize = 2;
 /// Backups that can run in all.
 const IN_ALL: usize = 8;
 
+/// Tickets that one person can have.
+const TICKETS: usize = 20;
+
 /// All tickets, in memory only.
 #[derive(Default)]
 pub struct Tickets(Mutex<HashMap<String, Arc<Ticket>>>);
@@ -97,6 +100,9 @@ impl Tickets {
         });
         let mut all = store::lock(&self.0);
         all.retain(|_, ticket| ticket.is_worth_keeping());
+        if all.values().filter(|other| other.owner == *owner).count() >= TICKETS {
+            return Err(busy("You have asked for very many backups. Wait ten minutes."));
+        }
         all.insert(ticket.id.clone(), Arc::clone(&ticket));
         Ok(ticket)
     }
@@ -116,11 +122,7 @@ impl Tickets {
         let running: Vec<_> = all.values().filter(|other| store::lock(&other.state).0 == Stage::Running).collect();
         let own = running.iter().filter(|other| other.owner == ticket.owner).count();
         if own >= PER_PERSON || running.len() >= IN_ALL {
-            return Err(Error::new(
-                crate::error::Kind::Busy,
-                "busy",
-                "Other backups are running. Wait until they are done, and try again.",
-            ));
+            return Err(busy("Other backups are running. Wait until they are done, and try again."));
         }
         let mut state = store::lock(&ticket.state);
         match state.0 {
@@ -180,4 +182,8 @@ impl Ticket {
         let state = store::lock(&self.state);
         state.0 == Stage::Running || state.1.elapsed() < GOOD
     }
+}
+
+fn busy(message: &'static str) -> Error {
+    Error::new(crate::error::Kind::Busy, "busy", message)
 }

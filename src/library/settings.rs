@@ -32,8 +32,15 @@ pub struct Settings {
 /// When a user's settings were last snapshotted automatically, and whether they were saved since.
 #[derive(Clone, Copy)]
 struct Pace {
-    last: Instant,
+    /// `None`: not since a save; the start of the server made one, if it was due.
+    last: Option<Instant>,
     saved_since: bool,
+}
+
+impl Pace {
+    fn is_over(self) -> bool {
+        self.last.is_none_or(|last| last.elapsed() >= SNAPSHOT_EVERY)
+    }
 }
 
 /// How a user's settings are.
@@ -73,6 +80,9 @@ impl Settings {
     /// Makes the folders of somebody new, and default settings if there are none.
     pub fn seed(&self, handle: &Handle) -> Result<()> {
         self.store.make_user_folders(handle)?;
+        if self.store.stat(&place(handle))?.is_some() {
+            return Ok(());
+        }
         self.store.writing(&Owner::User(handle.clone()), |writer| match writer.create(&place(handle), DEFAULTS) {
             Err(error) if error.code() == "conflict" => Ok(()),
             other => other,
@@ -110,24 +120,13 @@ impl Settings {
         json::check_object(text)?;
         let indented = json::indent(text);
         self.store.writing(&Owner::User(handle.clone()), |writer| {
-            self.write(writer, handle, &indented, expect)?;
+            writer.write(&place(handle), &indented, expect)?;
             if self.is_due(handle) {
                 self.snapshot_quietly(writer, handle, &indented);
             }
             Ok(())
         })?;
         Ok(Version::of(&indented))
-    }
-
-    fn write(&self, writer: &Writer<'_>, handle: &Handle, text: &[u8], expect: Expect) -> Result<()> {
-        match writer.write(&place(handle), text, expect) {
-            Err(error) if error.is_not_found() => {
-                // The folder was removed by hand; the person is still here.
-                self.store.make_user_folders(handle)?;
-                writer.write(&place(handle), text, expect)
-            }
-            other => other,
-        }
     }
 
     /// How the settings are. Looks, and mends nothing.
@@ -196,7 +195,7 @@ impl Settings {
                 Error::conflict("damaged", "This snapshot is damaged. The settings were not changed.").because(cause)
             })?;
             self.keep_present(writer, handle, Some(&name))?;
-            self.write(writer, handle, &text, Expect::Anything)
+            writer.write(&place(handle), &text, Expect::Anything)
         })
     }
 
@@ -224,7 +223,7 @@ impl Settings {
     pub fn reset(&self, handle: &Handle) -> Result<()> {
         self.store.writing(&Owner::User(handle.clone()), |writer| {
             self.keep_present(writer, handle, None)?;
-            self.write(writer, handle, DEFAULTS, Expect::Anything)
+            writer.write(&place(handle), DEFAULTS, Expect::Anything)
         })
     }
 
@@ -248,9 +247,12 @@ impl Settings {
             let due = {
                 let mut pace = store::lock(&self.pace);
                 match pace.get_mut(handle) {
-                    None => true,
-                    Some(pace) if pace.saved_since && pace.last.elapsed() >= SNAPSHOT_EVERY => {
-                        *pace = Pace { last: Instant::now(), saved_since: false };
+                    None => {
+                        pace.insert(handle.clone(), Pace { last: None, saved_since: false });
+                        true
+                    }
+                    Some(pace) if pace.saved_since && pace.is_over() => {
+                        *pace = Pace { last: Some(Instant::now()), saved_since: false };
                         true
                     }
                     Some(_) => false,
@@ -268,14 +270,13 @@ impl Settings {
     /// Whether a save now comes with a snapshot: the first one since the start, and then one in ten minutes.
     fn is_due(&self, handle: &Handle) -> bool {
         let mut pace = store::lock(&self.pace);
-        let now = Instant::now();
         match pace.get_mut(handle) {
-            Some(pace) if now - pace.last < SNAPSHOT_EVERY => {
+            Some(pace) if !pace.is_over() => {
                 pace.saved_since = true;
                 false
             }
             _ => {
-                pace.insert(handle.clone(), Pace { last: now, saved_since: false });
+                pace.insert(handle.clone(), Pace { last: Some(Instant::now()), saved_since: false });
                 true
             }
         }

@@ -55,14 +55,14 @@ pub(super) fn make(
     {
         return Ok(None);
     }
-    let name = write_new(store, writer, handle, text)?;
+    let name = write_new(writer, handle, text)?;
     for old in existing.iter().skip(keep.saturating_sub(1)) {
         writer.remove(&place(handle, &old.name))?;
     }
     Ok(Some(name))
 }
 
-fn write_new(store: &Store, writer: &Writer<'_>, handle: &Handle, text: &[u8]) -> Result<FileName> {
+fn write_new(writer: &Writer<'_>, handle: &Handle, text: &[u8]) -> Result<FileName> {
     let stamp = clock::file_stamp();
     for n in 1..100 {
         let again = if n == 1 { String::new() } else { format!("_{n}") };
@@ -70,7 +70,6 @@ fn write_new(store: &Store, writer: &Writer<'_>, handle: &Handle, text: &[u8]) -
         match writer.write(&place(handle, &name), text, Expect::Absent) {
             Ok(()) => return Ok(name),
             Err(error) if error.code() == "conflict" => {}
-            Err(error) if error.is_not_found() && n == 1 => store.make_user_folders(handle)?,
             Err(error) => return Err(error),
         }
     }

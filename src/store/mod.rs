@@ -16,6 +16,8 @@
 pub mod archive;
 #[expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
 pub(crate) mod disk;
+#[expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
+mod host;
 pub mod ids;
 pub mod moment;
 pub mod names;
@@ -24,6 +26,8 @@ pub mod place;
 mod record;
 pub mod restore;
 mod swap;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod trash;
 pub mod undo;
 pub mod version;
@@ -32,15 +36,18 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use disk::{
-    Faults, HostFile, Stat, Step, create_host_file, note_on_host, open_host_file, open_log, read_host_file, read_public,
-};
+pub use disk::{Faults, Stat, Step};
+pub use host::{HostFile, create_host_file, note_on_host, open_host_file, open_log, read_host_file, read_public};
 pub use ids::{RestoreId, UndoId};
 pub use names::{FileName, Handle, RelPath};
 pub use opening::{Install, Opened};
 pub use place::{Folder, Place, USER_FOLDERS};
+pub use restore::{Prepared, Upload};
+pub use trash::{Swept, Trashed};
+pub use undo::{Reason, UndoPoint};
 pub use version::{Expect, Version};
 
 use crate::error::{Error, Kind, Result};
@@ -99,6 +106,8 @@ pub struct Store {
     /// Held while this process serves the folder; `None` for a command beside the server.
     server: Option<File>,
     install: Install,
+    /// Whether the folder has its mark: only not during the first start.
+    marked: AtomicBool,
 }
 
 struct OwnerLock {
@@ -189,6 +198,7 @@ impl Store {
     ///
     /// Blocks; call it where blocking is fine. Nested calls take owners in the order of [`Owner`]'s variants.
     pub fn writing<T>(&self, owner: &Owner, work: impl FnOnce(&Writer<'_>) -> Result<T>) -> Result<T> {
+        self.check_still_there()?;
         let lock = Arc::clone(
             lock(&self.locks).entry(owner.clone()).or_insert_with(|| Arc::new(OwnerLock { file: Mutex::new(None) })),
         );
@@ -207,6 +217,23 @@ impl Store {
             self.settle(handle, keeps_processes_out)?;
         }
         work(&Writer { store: self, root: owner.root(), keeps_processes_out })
+    }
+
+    /// Refuses to write where the data folder has vanished: into the empty mount point of a disk that was unplugged.
+    fn check_still_there(&self) -> Result<()> {
+        let mark = Place::system().file(&opening::INSTALL);
+        match self.disk.stat(&self.path(&mark)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.marked.load(Ordering::Acquire) => {
+                Err(Error::new(
+                    Kind::Storage,
+                    "storage",
+                    "The data folder is not there any more; a disk may have been unplugged. Nothing was saved. What was \
+                     saved before is on that disk.",
+                )
+                .because(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes the folders every user has.
@@ -244,13 +271,13 @@ impl Writer<'_> {
             }
         }
         self.store.moments.keep(&path);
-        self.store.disk.replace(&path, bytes).map_err(saving)
+        self.with_folder(&path, || self.store.disk.replace(&path, bytes)).map_err(saving)
     }
 
     /// Makes a new file; refuses with a conflict when there is one.
     pub fn create(&self, place: &Place, bytes: &[u8]) -> Result<()> {
         let path = self.own(place)?;
-        self.store.disk.create(&path, bytes).map_err(|error| match error.kind() {
+        self.with_folder(&path, || self.store.disk.create(&path, bytes)).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => Error::conflict("conflict", "There already is a file of that name."),
             _ => failure("save a file", place, error),
         })
@@ -258,7 +285,9 @@ impl Writer<'_> {
 
     /// Appends to a file, making it if need be.
     pub fn append(&self, place: &Place, bytes: &[u8]) -> Result<()> {
-        self.store.disk.append(&self.own(place)?, bytes).map_err(|error| failure("add to a file", place, error))
+        let path = self.own(place)?;
+        self.with_folder(&path, || self.store.disk.append(&path, bytes))
+            .map_err(|error| failure("add to a file", place, error))
     }
 
     /// Cuts a file to its first `size` bytes: for an incomplete last line that has been set aside.
@@ -295,6 +324,17 @@ impl Writer<'_> {
         self.store.moments.keep(&from);
         self.store.disk.rename(&from, &to).map_err(renaming)?;
         self.store.disk.sync_folder(folder).map_err(renaming)
+    }
+
+    /// Runs `work`, and once more with the folder made anew, if somebody has removed it by hand.
+    fn with_folder(&self, path: &Path, work: impl Fn() -> io::Result<()>) -> io::Result<()> {
+        match (work(), path.parent()) {
+            (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+                self.store.disk.make_folders(folder)?;
+                work()
+            }
+            (result, _) => result,
+        }
     }
 
     fn own(&self, place: &Place) -> Result<PathBuf> {

@@ -20,7 +20,7 @@ use super::names::TEMP_PREFIX;
 use super::{Folder, Handle, Owner, Place, RelPath, Stat, Store, failure, lock};
 use crate::error::{Error, Result};
 
-/// More oddities than this are only counted: a list is for people.
+/// More oddities than this are not listed: a list is for people.
 const SKIPPED_MAX: usize = 1000;
 
 /// What a user's folder held at one moment.
@@ -257,8 +257,11 @@ impl Sorted {
     }
 
     fn skip(&mut self, path: &Path, reason: &str) {
-        if self.skipped.len() < SKIPPED_MAX {
-            self.skipped.push(Skipped { path: path.to_string_lossy().into_owned(), reason: reason.to_owned() });
+        let path = path.to_string_lossy().into_owned();
+        match self.skipped.len() {
+            0..SKIPPED_MAX => self.skipped.push(Skipped { path, reason: reason.to_owned() }),
+            SKIPPED_MAX => self.skipped.push(Skipped { path: "…".to_owned(), reason: "and more".to_owned() }),
+            _ => {}
         }
     }
 

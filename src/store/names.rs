@@ -1,9 +1,11 @@
 //! Names that have been checked. A path is built from these and from nothing else (promise R1).
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 use crate::error::{Error, Result};
 
@@ -44,15 +46,24 @@ impl Handle {
         }
     }
 
-    /// Makes a handle of what a person typed: accents folded, the rest turned into dashes. `None` when nothing is left.
+    /// Makes a handle of what a person typed: letters of any script in plain ones, all else turned into dashes. `None` when
+    /// nothing is left.
     pub fn slug(text: &str) -> Option<Self> {
-        let folded = deunicode::deunicode(text).to_lowercase();
         let mut slug = String::new();
-        for part in folded.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty()) {
-            if !slug.is_empty() {
-                slug.push('-');
+        let mut between_words = false;
+        for c in text.nfc().filter(|c| !is_combining_mark(*c)) {
+            let plain = if c.is_alphanumeric() { deunicode::deunicode_char(c).unwrap_or_default() } else { " " };
+            for c in plain.chars() {
+                if !c.is_ascii_alphanumeric() {
+                    between_words = true;
+                    continue;
+                }
+                if between_words && !slug.is_empty() {
+                    slug.push('-');
+                }
+                between_words = false;
+                slug.push(c.to_ascii_lowercase());
             }
-            slug.push_str(part);
         }
         slug.truncate(HANDLE_MAX);
         Self::parse(slug.trim_end_matches('-')).ok()
@@ -195,6 +206,18 @@ impl RelPath {
     pub fn parent(&self) -> Option<&str> {
         self.0.rsplit_once('/').map(|(parent, _)| parent)
     }
+
+    /// This path and those of all folders that it is in.
+    pub fn ancestors(&self) -> impl Iterator<Item = &str> {
+        let above = self.0.match_indices('/').map(|(end, _)| &self.0[..end]);
+        above.chain(std::iter::once(self.as_str()))
+    }
+}
+
+impl Borrow<str> for RelPath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Display for RelPath {
@@ -244,6 +267,10 @@ mod tests {
     #[case("  Ada  ", Some("ada"))]
     #[case("Ærøskøbing", Some("aeroskobing"))]
     #[case("../../etc/passwd", Some("etc-passwd"))]
+    #[case("Bob \u{1f642}", Some("bob"))]
+    #[case("\u{1f642}", None)]
+    #[case("cafe\u{301}", Some("cafe"))]
+    #[case("O'Neil", Some("o-neil"))]
     #[case("---", None)]
     #[case("", None)]
     fn slugs(#[case] text: &str, #[case] slug: Option<&str>) {

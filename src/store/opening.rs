@@ -7,6 +7,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ use crate::error::{Error, Result};
 /// The format of the data folder that this program writes.
 pub const FORMAT: u32 = 1;
 
-const INSTALL: FileName = FileName::known("install.json");
+pub(super) const INSTALL: FileName = FileName::known("install.json");
 const OPENING: FileName = FileName::known("opening");
 const SERVER_LOCK: &str = "server.lock";
 
@@ -86,8 +87,15 @@ impl Store {
                 }
             }
         }
-        let store =
-            Self { root: root.to_owned(), disk, locks: Mutex::default(), moments: Moments::default(), server, install };
+        let store = Self {
+            root: root.to_owned(),
+            disk,
+            locks: Mutex::default(),
+            moments: Moments::default(),
+            server,
+            install,
+            marked: AtomicBool::new(opened == Opened::Ours),
+        };
         store.clean_up();
         Ok((store, opened))
     }
@@ -97,6 +105,7 @@ impl Store {
         let place = Place::system().file(&INSTALL);
         let text = serde_json::to_vec_pretty(&self.install).map_err(Error::internal)?;
         self.disk.replace(&self.path(&place), &text).map_err(|error| failure("mark the data folder", &place, error))?;
+        self.marked.store(true, Ordering::Release);
         let marker = Place::system().file(&OPENING);
         self.disk.remove_file(&self.path(&marker)).map_err(|error| failure("mark the data folder", &marker, error))
     }
@@ -118,8 +127,10 @@ impl Store {
         }
         let system = self.path(&Place::system());
         let mut folders = vec![system.clone()];
-        folders
-            .extend([Folder::ACCOUNTS, Folder::AVATARS, Folder::SESSIONS].map(|folder| system.join(folder.as_str())));
+        folders.extend(
+            [Folder::ACCOUNTS, Folder::AVATARS, Folder::SESSIONS, Folder::SWAPS]
+                .map(|folder| system.join(folder.as_str())),
+        );
         for handle in self.user_folders().unwrap_or_default() {
             let user = self.path(&Place::of(&handle));
             folders.push(user.join(Folder::BACKUPS.as_str()));
@@ -233,5 +244,107 @@ fn take_server_lock(disk: &Disk, system: &Path) -> Result<std::fs::File> {
             ))
         }
         Err(std::fs::TryLockError::Error(error)) => Err(Error::storage("lock the data folder", error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Expect, Owner};
+
+    fn open(root: &Path) -> Result<(Store, Opened)> {
+        Store::open(root, Opening::default())
+    }
+
+    fn settle(root: &Path) -> Store {
+        let (store, _) = open(root).unwrap();
+        store.finish_opening().unwrap();
+        store
+    }
+
+    /// Everything below a folder, to see that a refusal changed nothing.
+    fn tree(root: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+        let mut found: Vec<_> = walkdir::WalkDir::new(root)
+            .into_iter()
+            .map(|entry| entry.unwrap())
+            .map(|entry| (entry.path().to_owned(), std::fs::read(entry.path()).unwrap_or_default()))
+            .collect();
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn a_new_folder_is_fresh_until_it_is_finished_and_ours_afterwards() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(open(dir.path()).unwrap().1, Opened::Fresh);
+        assert_eq!(open(dir.path()).unwrap().1, Opened::Fresh);
+        let id = settle(dir.path()).install().id.clone();
+        let (store, opened) = open(dir.path()).unwrap();
+        assert_eq!((opened, &store.install().id), (Opened::Ours, &id));
+    }
+
+    #[test]
+    fn sillytaverns_folder_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("_storage")).unwrap();
+        std::fs::create_dir(dir.path().join("default-user")).unwrap();
+        assert_eq!(open(dir.path()).unwrap().1, Opened::SillyTavern);
+    }
+
+    #[test]
+    fn strange_damaged_and_newer_folders_are_refused_untouched() {
+        type Prepare = fn(&Path);
+        let cases: [(&str, Prepare); 4] = [
+            ("newer_folder", |root| {
+                std::fs::create_dir(root.join("_system")).unwrap();
+                let text = br#"{"format":999,"id":"x","created":0,"more":true}"#;
+                std::fs::write(root.join("_system/install.json"), text).unwrap();
+            }),
+            ("strange_folder", |root| {
+                std::fs::create_dir(root.join("_system")).unwrap();
+                std::fs::write(root.join("_system/install.json"), b"{\"form").unwrap();
+            }),
+            ("strange_folder", |root| std::fs::create_dir_all(root.join("_system/accounts")).unwrap()),
+            ("strange_folder", |root| std::fs::create_dir_all(root.join("ada/chats")).unwrap()),
+        ];
+        for (code, prepare) in cases {
+            let dir = tempfile::tempdir().unwrap();
+            prepare(dir.path());
+            let before = tree(dir.path());
+            assert_eq!(open(dir.path()).err().unwrap().code(), code);
+            assert_eq!(tree(dir.path()), before);
+        }
+    }
+
+    #[test]
+    fn one_server_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let serve = || Store::open(dir.path(), Opening { serve: true, ..Opening::default() });
+        let first = serve().unwrap();
+        assert_eq!(serve().err().unwrap().code(), "folder_in_use");
+        assert!(open(dir.path()).is_ok(), "a command beside the server is fine");
+        drop(first);
+        assert!(serve().is_ok());
+    }
+
+    #[test]
+    fn nothing_is_written_where_the_folder_has_vanished() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, aside) = (dir.path().join("data"), dir.path().join("unplugged"));
+        let store = settle(&root);
+        let handle = Handle::default_user();
+        let save = || {
+            store.writing(&Owner::User(handle.clone()), |writer| {
+                writer.write(&Place::of(&handle).file(&FileName::known("settings.json")), b"{}", Expect::Anything)
+            })
+        };
+        save().unwrap();
+        std::fs::rename(&root, &aside).unwrap();
+        std::fs::create_dir(&root).unwrap();
+        assert_eq!(save().unwrap_err().code(), "storage");
+        assert_eq!(tree(&root).len(), 1);
+        std::fs::remove_dir(&root).unwrap();
+        std::fs::rename(&aside, &root).unwrap();
+        save().unwrap();
     }
 }

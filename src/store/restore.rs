@@ -57,6 +57,7 @@ impl Store {
         progress: &Progress,
     ) -> Result<Prepared> {
         let mut archive = Archive::open(archive, limits)?;
+        self.forget_prepared(handle)?;
         let id = RestoreId::new()?;
         let prepared = self.unpack(&id, &mut archive, progress).and_then(|contents| {
             let plan = self.compare(handle, &archive, &contents)?;
@@ -65,6 +66,18 @@ impl Store {
             Ok(Prepared { id: id.clone(), plan: record.plan })
         });
         prepared.inspect_err(|_| self.drop_restore(handle, &id))
+    }
+
+    /// Forgets what was prepared for this user before: one person's uploads must not add up to a full disk.
+    fn forget_prepared(&self, handle: &Handle) -> Result<()> {
+        for name in self.list_folders(&restores())? {
+            if let Ok(id) = RestoreId::parse(name.as_str())
+                && self.prepared_restore(handle, &id).is_ok()
+            {
+                self.discard_restore(handle, &id)?;
+            }
+        }
+        Ok(())
     }
 
     /// A restore that was prepared for this user.
@@ -105,10 +118,14 @@ impl Store {
     fn unpack(&self, id: &RestoreId, archive: &mut Archive, progress: &Progress) -> Result<Contents> {
         let mut staging = Staging::new(&self.disk, self.path(&tree(id)))?;
         let contents = archive.unpack(Some(&mut staging), progress)?;
-        // Thumbnails of pictures that were replaced would be of the old ones: an empty cache takes their place.
-        let cache = USER_FOLDERS.iter().map(|folder| folder.as_str());
-        for folder in cache.filter(|folder| folder.starts_with(Folder::THUMBNAILS.as_str())) {
-            staging.make_folder(folder)?;
+        // The folders that every user has, in the parts that the archive has. And an empty cache of thumbnails: those of
+        // pictures that are replaced would be of the old ones.
+        let parts = contents.parts();
+        for folder in USER_FOLDERS.iter().map(|folder| folder.as_str()) {
+            let top = folder.split('/').next().unwrap_or(folder);
+            if Part::of(top).is_none_or(|part| parts.contains(&part)) {
+                staging.make_folder(folder)?;
+            }
         }
         staging.finish()?;
         Ok(contents)
@@ -215,3 +232,6 @@ impl Write for Upload {
         self.file.flush()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,13 +77,19 @@ impl Store {
     }
 
     /// Brings exchanges that were interrupted to their end. For the start of a server; later each user's own is looked
-    /// after by [`Store::writing`]. The handles are those whose folder was touched.
+    /// after by [`Store::writing`]. The answer names those for whom that failed: their writes are refused until it works.
     pub fn finish_swaps(&self) -> Result<Vec<Handle>> {
         let names = self.list(&Place::system().folder(Folder::SWAPS))?.into_iter().map(|entry| entry.name);
         let handles: Vec<Handle> =
             names.filter_map(|name| Handle::parse(name.as_str().strip_suffix(ENDING)?).ok()).collect();
-        handles.iter().try_for_each(|handle| self.writing(&Owner::User(handle.clone()), |_| Ok(())))?;
-        Ok(handles)
+        let is_unfinished = |handle: &Handle| match self.writing(&Owner::User(handle.clone()), |_| Ok(())) {
+            Ok(()) => false,
+            Err(error) => {
+                tracing::error!(?error, %handle, "an interrupted restore could not be finished");
+                true
+            }
+        };
+        Ok(handles.into_iter().filter(is_unfinished).collect())
     }
 
     /// Brings an interrupted exchange of this user to its end. The caller holds the user's lock.
@@ -96,7 +102,9 @@ impl Store {
             return Err(unlocked());
         }
         let exchange = Exchange { store: self, handle, journal: self.read_record(&place)? };
-        if exchange.is_committed()? { exchange.finish() } else { exchange.back() }
+        let is_committed = exchange.is_committed()?;
+        tracing::warn!(%handle, is_committed, "a restore, an undo or a reset was interrupted; bringing it to an end");
+        if is_committed { exchange.finish() } else { exchange.back() }
     }
 }
 
@@ -234,21 +242,17 @@ fn journal_of(handle: &Handle) -> Place {
     Place::system().folder(Folder::SWAPS).named(handle, ENDING)
 }
 
-fn moving(place: &Place, error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::CrossesDevices | io::ErrorKind::ResourceBusy => other_disk(error),
-        _ => failure("exchange files", place, error),
-    }
-}
-
 /// Renaming works within one file system only, and nothing else is atomic.
-pub(super) fn other_disk(error: io::Error) -> Error {
-    Error::conflict(
-        "other_disk",
-        "A folder of this user is on another disk than the server's own folder, so it cannot be exchanged in one step. \
-         Nothing was changed.",
-    )
-    .because(error)
+pub(super) fn moving(place: &Place, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::CrossesDevices | io::ErrorKind::ResourceBusy => Error::conflict(
+            "other_disk",
+            "A folder of this user is on another disk than the server's own folder, so it cannot be moved in one step. \
+             Nothing was changed.",
+        )
+        .because(error),
+        _ => failure("move files", place, error),
+    }
 }
 
 fn unlocked() -> Error {

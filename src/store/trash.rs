@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::record::FORMAT;
 use super::restore::RestoreRecord;
-use super::swap::other_disk;
+use super::swap::moving;
 use super::undo::{UndoRecord, points_of};
-use super::{FileName, Folder, Handle, Owner, Place, RestoreId, Store, UndoId, failure, restore};
+use super::{FileName, Folder, Handle, Owner, Place, RestoreId, Store, UndoId, restore};
 use crate::error::{Error, Result};
 
 const RECORD: FileName = FileName::known("trash.json");
@@ -53,9 +53,12 @@ impl Store {
                 .move_folder(&points_of(handle), &undo)
                 .and_then(|()| self.move_folder(&Place::of(handle), &bin.folder(Folder::TREE)));
             moved.inspect_err(|_| {
-                let restored = self.move_folder(&undo, &points_of(handle));
-                let tidied = restored.and_then(|()| self.remove_recorded(&bin, &bin.file(&RECORD)));
-                tidied.unwrap_or_else(|error| tracing::warn!(?error, %handle, "left to the sweep"));
+                // Both are looked for, since a rename can have worked and only its sync failed; the bin goes last.
+                let tidied = self
+                    .move_folder(&bin.folder(Folder::TREE), &Place::of(handle))
+                    .and_then(|()| self.move_folder(&undo, &points_of(handle)))
+                    .and_then(|()| self.remove_recorded(&bin, &bin.file(&RECORD)));
+                tidied.unwrap_or_else(|error| tracing::warn!(?error, %handle, "left in the trash"));
             })
         })
     }
@@ -97,12 +100,14 @@ impl Store {
     }
 
     pub(super) fn sweep_at(&self, now: SystemTime, days: u32) -> Result<Swept> {
-        self.finish_swaps()?;
+        let unfinished = self.finish_swaps()?;
         let limit = |kept: Duration| crate::clock::to_ms(now.checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH));
         let (oldest, oldest_restore) = (limit(DAY * days), limit(RESTORES_KEPT));
         let mut swept = Swept::default();
         for name in self.list_folders(&Place::system().folder(Folder::UNDO))? {
-            if let Ok(handle) = Handle::parse(name.as_str()) {
+            if let Ok(handle) = Handle::parse(name.as_str())
+                && !unfinished.contains(&handle)
+            {
                 swept.undo += self.writing(&Owner::User(handle.clone()), |_| self.sweep_undo(&handle, oldest))?;
             }
         }
@@ -112,7 +117,13 @@ impl Store {
                 swept.trash += 1;
             }
         }
-        for name in self.list_folders(&Place::system().folder(Folder::RESTORES))? {
+        // An exchange that could not be finished may still need its restore.
+        let restores = if unfinished.is_empty() {
+            self.list_folders(&Place::system().folder(Folder::RESTORES))?
+        } else {
+            Vec::new()
+        };
+        for name in restores {
             if let Ok(id) = RestoreId::parse(name.as_str())
                 && self.date_of(&restore::folder(&id), None)? < oldest_restore
             {
@@ -177,16 +188,9 @@ impl Store {
             return Ok(());
         }
         let (source, target) = (self.path(from), self.path(to));
-        self.moments.renaming(&self.disk, &source, &target).map_err(|error| match error.kind() {
-            std::io::ErrorKind::CrossesDevices => other_disk(error),
-            _ => failure("move a folder", from, error),
-        })?;
-        for path in [source, target] {
-            if let Some(above) = path.parent() {
-                self.disk.sync_folder(above).map_err(|error| failure("move a folder", from, error))?;
-            }
-        }
-        Ok(())
+        self.moments.renaming(&self.disk, &source, &target).map_err(|error| moving(from, error))?;
+        let mut above = [&source, &target].into_iter().filter_map(|path| path.parent());
+        above.try_for_each(|folder| self.disk.sync_folder(folder)).map_err(|error| moving(from, error))
     }
 }
 
@@ -196,3 +200,6 @@ impl Trashed {
         Ok(Place::system().folder(Folder::TRASH).file(&name))
     }
 }
+
+#[cfg(test)]
+mod tests;

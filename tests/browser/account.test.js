@@ -51,6 +51,14 @@ test("a picture is cropped in the page, hung, and taken down", async (t) => {
   for (let i = 0; i < 60; i += 1) await page.keyboard.press("ArrowRight");
   const size = dialog.getByRole("slider", { name: "Size" });
   await page.keyboard.press("+");
+  const frame = await canvas.boundingBox();
+  assert.ok(frame);
+  const middle = { x: frame.x + frame.width / 2, y: frame.y + frame.height / 2 };
+  await page.mouse.move(middle.x, middle.y);
+  await page.mouse.down();
+  await page.mouse.move(middle.x + 500, middle.y, { steps: 8 });
+  await page.mouse.up();
+  await page.mouse.wheel(0, -300);
   assert.ok(Number(await size.inputValue()) > 1);
   for (let i = 0; i < 60; i += 1) await page.keyboard.press("ArrowLeft");
   await dialog.getByRole("button", { name: "Use this picture" }).click();

@@ -81,7 +81,7 @@ test("brought back: a plan first, then done, then undone", async (t) => {
   assert.equal(await there(join(tavern.data, "ada", "characters", evil)), true);
 
   const undo = page.locator("#undo");
-  await undo.locator("li").nth(1).waitFor();
+  await undo.locator("li").first().waitFor();
   await undo
     .getByRole("button", { name: /^Delete/ })
     .last()
@@ -125,8 +125,24 @@ test("a file that is no backup is refused with the reason; never mind forgets on
   await section.getByText("empty.zip is empty.").waitFor();
   const zip = await download(page);
   await input.setInputFiles({ name: "backup.zip", mimeType: "application/zip", buffer: zip.bytes });
+  await section.getByText("Nothing to bring back").waitFor();
+  assert.equal(await section.getByRole("button", { name: "Bring these back" }).count(), 0);
   await section.getByRole("button", { name: "Never mind" }).click();
   await section.getByText("Drop a backup here").waitFor();
+});
+
+test("a handing over can be stopped, and nothing has changed then", async (t) => {
+  const { program, page } = await withData(t);
+  await page.route("**/api/v1/me/restores", () => {
+    // Never answered: the handing over goes on until it is stopped.
+  });
+  const section = page.locator("#restore");
+  await section
+    .locator("input[type=file]")
+    .setInputFiles({ name: "slow.zip", mimeType: "application/zip", buffer: Buffer.alloc(1000, 1) });
+  await section.getByRole("button", { name: "Stop" }).click();
+  await section.getByText("Stopped. Nothing was changed.").waitFor();
+  assert.deepEqual(await program.call("GET", "/api/v1/me/settings"), { theme: "Dusk" });
 });
 
 test("the settings start afresh", async (t) => {

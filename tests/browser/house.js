@@ -122,14 +122,6 @@ export function caller(url) {
       await call("POST", "/api/v1/session", { handle, password });
       await fresh();
     },
-    /** What `If-Match` wants. @param {string} path */
-    version: async (path) => {
-      const answer = await fetch(url + path, {
-        headers: { Cookie: [...cookies].map(([n, v]) => `${n}=${v}`).join("; ") },
-      });
-      await answer.arrayBuffer();
-      return answer.headers.get("ETag");
-    },
     /** Writes the settings, whatever they were. @param {object} settings */
     saveSettings: async (settings) => {
       const cookie = [...cookies].map(([n, v]) => `${n}=${v}`).join("; ");
@@ -273,6 +265,45 @@ export async function checkAccess(page, where) {
 export async function checkWidth(page, where) {
   const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.equal(over, 0, `${where} scrolls sideways by ${over} pixels`);
+}
+
+/**
+ * A little portrait, painted by the browser: people look less alike than with the drawing that all start with.
+ * @param {Page} page @param {number} hue @returns {Promise<Uint8Array>} PNG
+ */
+export async function paint(page, hue) {
+  const bytes = await page.evaluate(async (colour) => {
+    const canvas = new OffscreenCanvas(256, 256);
+    const brush = canvas.getContext("2d");
+    if (!brush) throw new Error("no canvas");
+    /** @param {number} x @param {number} y @param {number} wide @param {number} high @param {string} fill */
+    const blot = (x, y, wide, high, fill) => {
+      brush.fillStyle = fill;
+      brush.beginPath();
+      brush.ellipse(x, y, wide, high, 0, 0, 7);
+      brush.fill();
+    };
+    const air = brush.createRadialGradient(128, 90, 20, 128, 128, 200);
+    air.addColorStop(0, `hsl(${colour} 55% 82%)`);
+    air.addColorStop(1, `hsl(${colour} 45% 38%)`);
+    brush.fillStyle = air;
+    brush.fillRect(0, 0, 256, 256);
+    blot(128, 112, 66, 76, `hsl(${(colour + 150) % 360} 30% 20%)`);
+    blot(128, 262, 100, 86, `hsl(${(colour + 180) % 360} 38% 30%)`);
+    blot(128, 172, 24, 34, "hsl(28 48% 66%)");
+    blot(128, 118, 46, 56, "hsl(28 55% 74%)");
+    blot(128, 76, 50, 28, `hsl(${(colour + 150) % 360} 30% 20%)`);
+    for (const x of [110, 146]) blot(x, 120, 4, 5, "hsl(20 40% 18%)");
+    brush.strokeStyle = "hsl(12 45% 40%)";
+    brush.lineWidth = 4;
+    brush.lineCap = "round";
+    brush.beginPath();
+    brush.arc(128, 134, 15, 0.5, 2.64);
+    brush.stroke();
+    const blob = await canvas.convertToBlob({ type: "image/png" });
+    return [...new Uint8Array(await blob.arrayBuffer())];
+  }, hue);
+  return new Uint8Array(bytes);
 }
 
 /** Keeps a picture of the page, with SHOTS=1. @param {Page} page @param {string} name @param {boolean} [whole] */

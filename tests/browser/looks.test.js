@@ -2,7 +2,19 @@
 // complaint in the console, nothing loaded from outside, nothing that the content security policy has to stop.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { caller, checkAccess, checkWidth, closeBrowser, drawn, enter, go, openHouse, shot, visit } from "./house.js";
+import {
+  caller,
+  checkAccess,
+  checkWidth,
+  closeBrowser,
+  drawn,
+  enter,
+  go,
+  openHouse,
+  paint,
+  shot,
+  visit,
+} from "./house.js";
 
 after(closeBrowser);
 
@@ -24,6 +36,15 @@ for (const width of [375, 1280]) {
       await program.call("POST", "/api/v1/me/snapshots");
       await program.saveSettings({ power_user: { theme: "Dawn" } });
       const { page } = await visit(tavern, { width, dark });
+      await page.goto(`${tavern.url}/no-such-room`);
+      for (const [handle, hue] of /** @type {[string, number][]} */ ([
+        ["ada", 200],
+        ["bob", 95],
+        ["mira", 330],
+        ["old-tom", 262],
+      ])) {
+        await program.call("PUT", `/api/v1/users/${handle}/avatar`, await paint(page, hue));
+      }
 
       /** @param {string} name @param {boolean} [whole] */
       const check = async (name, whole = false) => {
@@ -69,18 +90,19 @@ for (const width of [375, 1280]) {
   }
 }
 
-test("at 360 pixels nothing scrolls sideways", async (t) => {
-  const tavern = await openHouse(t, { guests });
-  const { page } = await visit(tavern, { width: 360 });
-  await go(page, tavern, "/login");
-  await checkWidth(page, "login");
-  await enter(page, tavern, "ada", "by candlelight", "/");
-  for (const path of ["/", "/account", "/users"]) {
-    await go(page, tavern, path);
-    await page.waitForLoadState("networkidle");
-    await checkWidth(page, path);
-  }
-});
+for (const width of [360, 320])
+  test(`at ${width} pixels nothing scrolls sideways`, async (t) => {
+    const tavern = await openHouse(t, { guests });
+    const { page } = await visit(tavern, { width });
+    await go(page, tavern, "/login");
+    await checkWidth(page, "login");
+    await enter(page, tavern, "ada", "by candlelight", "/");
+    for (const path of ["/", "/account", "/users"]) {
+      await go(page, tavern, path);
+      await page.waitForLoadState("networkidle");
+      await checkWidth(page, path);
+    }
+  });
 
 test("day and lamplight are switched by hand, and the choice stays", async (t) => {
   const tavern = await openHouse(t, { guests });

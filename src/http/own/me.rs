@@ -97,7 +97,9 @@ pub async fn avatar(call: Call) -> Result<Reply> {
             None => return Err(Error::not_found("There is no such picture.")),
         },
     };
-    reply::set(&mut answer, header::CACHE_CONTROL, "private, max-age=86400");
+    // An address that names the picture's state never changes its meaning.
+    let keep = if call.query("v").is_some() { "private, max-age=86400" } else { "no-cache" };
+    reply::set(&mut answer, header::CACHE_CONTROL, keep);
     Ok(answer)
 }
 

@@ -34,6 +34,7 @@ pub async fn put(mut call: Call) -> Result<Reply> {
     let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
     blocking(move || {
         let version = state.app.settings.save(&handle, &text, Expect::Version(expected))?;
+        state.app.portraits.forget(&handle);
         Ok(reply::json(&json!({ "version": version.to_string() })))
     })
     .await

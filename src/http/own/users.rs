@@ -86,7 +86,7 @@ pub async fn update(mut call: Call) -> Result<Reply> {
     let changes = Changes { name, enabled, role };
     let (state, person, origin, handle) = (call.state.clone(), call.person()?.clone(), call.origin(), call.handle()?);
     blocking(move || {
-        let account = state.app.accounts.update(by(&person, &origin), &handle, &changes)?;
+        let account = state.update_user(by(&person, &origin), &handle, &changes)?;
         Ok(reply::json(&views::row(&state, &account, &person.account.handle)?))
     })
     .await
@@ -135,7 +135,7 @@ pub async fn delete(call: Call) -> Result<Reply> {
     };
     let (state, person, origin, handle) = (call.state.clone(), call.person()?.clone(), call.origin(), call.handle()?);
     blocking(move || {
-        state.app.delete_user(by(&person, &origin), &handle, remove)?;
+        state.delete_user(by(&person, &origin), &handle, remove)?;
         Ok(reply::nothing())
     })
     .await

@@ -65,6 +65,7 @@ pub fn row(state: &State, account: &Account, me: &Handle) -> Result<Value> {
         "enabled": account.enabled,
         "hasPassword": account.password.is_some(),
         "avatar": avatar(state, &account.handle)?,
+        "ownAvatar": state.app.portraits.look(&account.handle)?.own,
         "created": account.created,
         "lastSeen": state.app.accounts.sessions().last_seen(&account.handle),
         "isMe": account.handle == *me,

@@ -59,9 +59,12 @@ struct Delete {
 /// `POST /api/users/delete`. With `purge` the folder goes to the trash.
 pub async fn delete(mut call: Call) -> Result<Reply> {
     let Delete { handle, purge } = call.json().await?;
-    let handle = target(&call, handle)?;
+    let handle = match target(&call, handle) {
+        Err(error) if error.is_not_found() => return Ok(reply::nothing()),
+        other => other?,
+    };
     let (state, person, origin) = (call.state.clone(), call.person()?.clone(), call.origin());
-    let deleted = blocking(move || state.app.delete_user(by(&person, &origin), &handle, purge)).await;
+    let deleted = blocking(move || state.delete_user(by(&person, &origin), &handle, purge)).await;
     match deleted {
         Ok(()) => Ok(reply::nothing()),
         // SillyTavern does not tell an unknown account from a deleted one here.
@@ -100,7 +103,7 @@ async fn change(mut call: Call, changes: Changes) -> Result<Reply> {
     let handle = target(&call, handle)?;
     let (state, person, origin) = (call.state.clone(), call.person()?.clone(), call.origin());
     blocking(move || {
-        state.app.accounts.update(by(&person, &origin), &handle, &changes).map_err(as_bad_request)?;
+        state.update_user(by(&person, &origin), &handle, &changes).map_err(as_bad_request)?;
         Ok(reply::nothing())
     })
     .await

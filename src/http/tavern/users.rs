@@ -149,13 +149,14 @@ struct ChangeAvatar {
     avatar: Option<String>,
 }
 
-/// `POST /api/users/change-avatar`: a data URL, or nothing to remove the picture.
+/// `POST /api/users/change-avatar`: a data URL, or an empty text to remove the picture.
 pub async fn change_avatar(mut call: Call) -> Result<Reply> {
     let ChangeAvatar { handle, avatar } = call.json().await?;
     let handle = target(&call, handle)?;
-    let picture = match avatar.as_deref().unwrap_or_default() {
-        "" => None,
-        url => Some(Picture::from_data_url(url).map_err(|_| Error::invalid("bad_data_url", "Invalid data URL"))?),
+    let picture = match avatar.as_deref() {
+        None => return Err(Error::invalid("bad_request", "Missing required fields")),
+        Some("") => None,
+        Some(url) => Some(Picture::from_data_url(url).map_err(|_| Error::invalid("bad_data_url", "Invalid data URL"))?),
     };
     let (state, person, origin) = (call.state.clone(), call.person()?.clone(), call.origin());
     blocking(move || {

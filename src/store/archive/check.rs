@@ -1,6 +1,5 @@
 //! What an archive's directory may say. One bad entry refuses the whole archive, by name.
 
-use std::cmp::Ordering;
 use std::fmt::Display;
 use std::io;
 
@@ -24,6 +23,9 @@ const ENCRYPTED: u16 = 1 | 1 << 6 | 1 << 13;
 const PATCH: u16 = 1 << 5;
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
+
+/// Sorts before everything that a name can have.
+const FOLDED_SLASH: &str = "\0";
 
 const TYPE_BITS: u32 = 0o170_000;
 const PLAIN: u32 = 0o100_000;
@@ -51,6 +53,7 @@ pub(super) fn members(directory: Directory, archive_size: u64, limits: &Limits) 
 fn member(record: Record) -> Result<Member> {
     let name = record.name.as_str();
     let is_folder = name.ends_with('/');
+    let path = path(name.strip_suffix('/').unwrap_or(name))?;
     let refuse = |why: &str| Err(bad_entry(name, why));
     let file_type = record.mode & TYPE_BITS;
     if record.flags & ENCRYPTED != 0 {
@@ -68,7 +71,6 @@ fn member(record: Record) -> Result<Member> {
     if (is_folder && record.size != 0) || (record.method == STORED && record.size != record.packed) {
         return refuse("has a wrong size");
     }
-    let path = path(name.strip_suffix('/').unwrap_or(name))?;
     Ok(Member { record, path, is_folder, room: 0 })
 }
 
@@ -101,7 +103,7 @@ fn check_total(members: &[Member], archive_size: u64, limits: &Limits) -> Result
 /// stands side by side.
 fn check_names(members: &[Member]) -> Result<()> {
     let mut sorted: Vec<(String, &Member)> = members.iter().map(|member| (folded(&member.path), member)).collect();
-    sorted.sort_unstable_by(|(a, _), (b, _)| by_component(a, b));
+    sorted.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     for pair in sorted.windows(2) {
         let [(folded_a, a), (folded_b, b)] = pair else { continue };
         let clash =
@@ -109,7 +111,7 @@ fn check_names(members: &[Member]) -> Result<()> {
         if folded_a == folded_b {
             return clash("are the same file on some systems");
         }
-        if !a.is_folder && folded_b.strip_prefix(folded_a.as_str()).is_some_and(|rest| rest.starts_with('/')) {
+        if !a.is_folder && folded_b.strip_prefix(folded_a.as_str()).is_some_and(|rest| rest.starts_with(FOLDED_SLASH)) {
             return clash("cannot both be there: one would be a file and a folder");
         }
         if !same_folders(a.path.as_str(), b.path.as_str(), folded_a, folded_b) {
@@ -121,22 +123,14 @@ fn check_names(members: &[Member]) -> Result<()> {
 
 /// Whether the folders that fall together when folded are spelled the same.
 fn same_folders(a: &str, b: &str, folded_a: &str, folded_b: &str) -> bool {
-    let shared = folded_a.split('/').zip(folded_b.split('/')).take_while(|(a, b)| a == b).count();
+    let shared = folded_a.split(FOLDED_SLASH).zip(folded_b.split(FOLDED_SLASH)).take_while(|(a, b)| a == b).count();
     a.split('/').take(shared).eq(b.split('/').take(shared))
 }
 
+/// What a careless file system makes of a path. Sorted, what is in a folder follows the folder directly.
 fn folded(path: &RelPath) -> String {
-    if path.as_str().is_ascii() {
-        path.as_str().to_ascii_lowercase()
-    } else {
-        path.as_str().nfc().collect::<String>().to_lowercase()
-    }
-}
-
-/// Like the order of strings, but what is in a folder follows the folder directly.
-fn by_component(a: &str, b: &str) -> Ordering {
-    let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
-    a.bytes().map(rank).cmp(b.bytes().map(rank))
+    let path = path.as_str().replace('/', FOLDED_SLASH);
+    if path.is_ascii() { path.to_ascii_lowercase() } else { path.nfc().collect::<String>().to_lowercase() }
 }
 
 /// Sorts by place and refuses entries that share bytes: a bomb can use the same ones many times over.

@@ -17,6 +17,8 @@ mod sink;
 mod write;
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use manifest::MANIFEST;

@@ -108,7 +108,7 @@ impl Contents {
                 Some(_) => note(&mut part.replace, &mut part.examples.replace, path),
             }
         }
-        let mut gone: Vec<&RelPath> = live.keys().filter(|path| !self.files.contains_key(path)).collect();
+        let mut gone: Vec<&RelPath> = live.keys().filter(|path| !self.files.contains_key(*path)).collect();
         gone.sort_unstable();
         for path in gone {
             if let Some(part) = Part::of(path.top()).and_then(|part| planned.get_mut(&part)) {

@@ -62,6 +62,7 @@ impl Archive {
         let mut file = BufReader::new(file);
         let mut members = members(Directory::read(&mut file)?, size, limits)?;
         unwrap(&mut members)?;
+        check_kinds(&members)?;
         let manifest = take_manifest(&mut file, &mut members)?;
         members.retain(|member| member.path.top() != Folder::THUMBNAILS.as_str() && member.path.top() != FINDER);
         Ok(Self { file, members, manifest })
@@ -70,6 +71,11 @@ impl Archive {
     /// Reads every byte and keeps none: a backup is good when this says so.
     pub fn verify(&mut self, progress: &Progress) -> Result<()> {
         self.unpack(None, progress).map(drop)
+    }
+
+    #[cfg(test)]
+    pub(super) fn members(&self) -> usize {
+        self.members.len()
     }
 
     /// Which program's folder this is of.
@@ -87,6 +93,14 @@ impl Archive {
         self.manifest.as_ref().map(|manifest| manifest.created)
     }
 
+    /// The folders to make: as the manifest lists them, whose bytes are checked, or else as the entries say.
+    fn folders(&self) -> Vec<RelPath> {
+        match &self.manifest {
+            Some(manifest) => manifest.folders.clone(),
+            None => self.members.iter().filter(|member| member.is_folder).map(|member| member.path.clone()).collect(),
+        }
+    }
+
     /// Reads every file, into `staging` if there is one, and compares it with all that the archive says of it.
     pub(crate) fn unpack(&mut self, mut staging: Option<&mut Staging<'_>>, progress: &Progress) -> Result<Contents> {
         progress.expect(
@@ -94,11 +108,10 @@ impl Archive {
             self.members.iter().map(|member| member.record.size).sum(),
         );
         let mut contents = Contents::default();
-        let listed_folders = self.manifest.iter().flat_map(|manifest| &manifest.folders);
-        let folders = self.members.iter().filter(|member| member.is_folder).map(|member| &member.path);
-        for folder in folders.chain(listed_folders) {
+        for folder in self.folders() {
             staging.as_mut().map_or(Ok(()), |staging| staging.make_folder(folder.as_str()))?;
-            contents.folders.insert(folder.clone());
+            contents.folders.insert(folder);
+            progress.passed(0)?;
         }
         let mut buffer = vec![0; BUFFER];
         for member in self.members.iter().filter(|member| !member.is_folder) {
@@ -149,6 +162,20 @@ fn unwrap(members: &mut Vec<Member>) -> Result<()> {
     ))
 }
 
+/// A folder where everyone expects a file, or the other way round, would lock its owner out.
+fn check_kinds(members: &[Member]) -> Result<()> {
+    let is_folder = |member: &Member| member.is_folder || member.path.parent().is_some();
+    let is_wrong = |member: &&Member| {
+        let top = member.path.top();
+        is_known(top) && is_folder(member) == top.ends_with(".json")
+    };
+    match members.iter().find(is_wrong) {
+        Some(member) if is_folder(member) => Err(bad_entry(member.path.top(), "should be a file")),
+        Some(member) => Err(bad_entry(member.path.top(), "should be a folder")),
+        None => Ok(()),
+    }
+}
+
 /// Takes the manifest out of the members, if there is one, and checks that it lists exactly the others.
 fn take_manifest(file: &mut BufReader<File>, members: &mut Vec<Member>) -> Result<Option<Verified>> {
     let Some(at) = members.iter().position(|member| member.path.as_str() == MANIFEST) else { return Ok(None) };
@@ -175,7 +202,7 @@ fn take_manifest(file: &mut BufReader<File>, members: &mut Vec<Member>) -> Resul
         return Err(bad_entry(missing, "is on the archive's own list but is not there, or twice"));
     }
     let Manifest { handle, created, folders, .. } = manifest;
-    let clash = folders.iter().find(|folder| files.contains_key(folder));
+    let clash = folders.iter().find(|folder| folder.ancestors().any(|above| files.contains_key(above)));
     clash.map_or(Ok(()), |clash| Err(bad_entry(clash.as_str(), "is a file and a folder at once")))?;
     Ok(Some(Verified { handle, created, files, folders }))
 }

@@ -61,6 +61,8 @@ const PACKED: &[&str] = &[
 ];
 /// Below this many bytes compressing adds more than it takes away.
 const TINY: u64 = 64;
+/// Up to this many bytes handing a file to the other thread costs more than hashing it.
+const SMALL: u64 = 64 * 1024;
 /// A streamed entry must say beforehand whether it may pass 4 GiB; compressing can add a little.
 const LARGE: u64 = 0xF000_0000;
 /// Measured on chats: twice as fast as level 3, for 40 % more bytes.
@@ -128,7 +130,8 @@ pub fn write_backup(
     let written = {
         let mut zip = ZipWriter::new_stream(Sink::new(&mut receiver, seal.clone()));
         let listed = thread::scope(|scope| {
-            Entries { zip: &mut zip, hasher: Hasher::start(scope), moment, options, progress }.write()
+            let (hasher, small) = (Hasher::start(scope), Vec::new());
+            Entries { zip: &mut zip, hasher, small, moment, options, progress }.write()
         });
         let closed = listed.and_then(|files| close(&mut zip, moment, options, files)).and_then(|()| progress.passed(0));
         if closed.is_err() {
@@ -146,6 +149,8 @@ type Zip<W> = ZipWriter<StreamWriter<Sink<W>>>;
 struct Entries<'a, 'scope, W: Write> {
     zip: &'a mut Zip<W>,
     hasher: Hasher<'scope>,
+    /// The bytes of a small file.
+    small: Vec<u8>,
     moment: &'a Moment,
     options: BackupOptions,
     progress: &'a Progress,
@@ -156,39 +161,54 @@ impl<W: Write> Entries<'_, '_, W> {
         for folder in self.moment.folders() {
             self.zip.add_directory(folder.as_str(), SimpleFileOptions::default()).map_err(packing)?;
         }
-        let mut recorded = Vec::new();
+        let mut added = Vec::new();
         for (index, file) in self.moment.files().iter().enumerate() {
             if self.options.include(file) {
-                self.add(index, file)?;
-                recorded.push(file);
+                added.push((file, self.add(index, file)?));
             }
         }
-        let hashes = self.hasher.finish()?;
-        Ok(recorded.into_iter().zip(hashes).map(|(file, sha256)| listed(file, sha256)).collect())
+        let mut hashed = self.hasher.finish()?.into_iter();
+        let listed = |(file, small): (&Recorded, Option<Version>)| Some(listed(file, small.or_else(|| hashed.next())?));
+        added.into_iter().map(listed).collect::<Option<_>>().ok_or_else(|| Error::internal("a hash is missing"))
     }
 
-    fn add(&mut self, index: usize, recorded: &Recorded) -> Result<()> {
+    /// Adds one file. Its hash is known at once if it is small, and else is among those of the hasher, in the same order.
+    fn add(&mut self, index: usize, recorded: &Recorded) -> Result<Option<Version>> {
         let mut file = self.moment.open(index)?;
         self.zip.start_file(recorded.path.as_str(), how(recorded)).map_err(packing)?;
-        let mut left = recorded.size;
-        while left > 0 {
-            left -= self.pass_on(&mut file, left)?;
-        }
-        self.hasher.end_of_file()?;
+        let version = if recorded.size <= SMALL {
+            Some(self.pass_on_small(&mut file, recorded.size)?)
+        } else {
+            let mut left = recorded.size;
+            while left > 0 {
+                left -= self.pass_on(&mut file, left)?;
+            }
+            self.hasher.end_of_file()?;
+            None
+        };
         self.progress.finished_file();
-        self.progress.passed(0)
+        self.progress.passed(0)?;
+        Ok(version)
+    }
+
+    fn pass_on_small(&mut self, file: &mut File, size: u64) -> Result<Version> {
+        self.small.clear();
+        let length = file.take(size).read_to_end(&mut self.small).map_err(reading)?;
+        if length as u64 != size {
+            return Err(shorter());
+        }
+        self.zip.write_all(&self.small).map_err(cut_off)?;
+        self.progress.passed(length)?;
+        Ok(Version::of(&self.small))
     }
 
     /// Copies one buffer, of at most `left` bytes.
     fn pass_on(&mut self, file: &mut File, left: u64) -> Result<u64> {
         let mut buffer = self.hasher.buffer()?;
         let room = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let len = read_some(file, &mut buffer[..room]).map_err(|error| Error::storage("read a file", error))?;
+        let len = read_some(file, &mut buffer[..room]).map_err(reading)?;
         if len == 0 {
-            return Err(Error::conflict(
-                "moment_lost",
-                "A file became shorter while it was read; another program must have changed it. Start the backup again.",
-            ));
+            return Err(shorter());
         }
         self.zip.write_all(&buffer[..len]).map_err(cut_off)?;
         self.hasher.take(buffer, len)?;
@@ -259,6 +279,17 @@ fn read_some(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
             other => return other,
         }
     }
+}
+
+fn reading(error: io::Error) -> Error {
+    Error::storage("read a file", error)
+}
+
+fn shorter() -> Error {
+    Error::conflict(
+        "moment_lost",
+        "A file became shorter while it was read; another program must have changed it. Start the backup again.",
+    )
 }
 
 /// The receiver would not take it.
