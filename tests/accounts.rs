@@ -91,6 +91,21 @@ fn sessions_outlive_a_restart_and_ended_ones_do_not_come_back() {
     assert!(guest.is_signed_in());
 }
 
+#[rstest]
+#[case::endless(-1, Some("Max-Age=34560000"), true)]
+#[case::until_the_browser_closes(0, None, true)]
+#[case::a_second(1, Some("Max-Age=1"), false)]
+fn sessions_last_as_long_as_is_set(#[case] seconds: i64, #[case] max_age: Option<&str>, #[case] lasts: bool) {
+    let house = TestHouse::with(|config| config.session_timeout = seconds);
+    house.has("ada");
+    let guest = house.anonymous();
+    let answer = guest.signs_in("ada", &password_of("ada")).expect(200);
+    let cookie = answer.set_cookies()[0].to_owned();
+    assert_eq!(cookie.split("; ").find(|part| part.starts_with("Max-Age")), max_age);
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    assert_eq!(guest.is_signed_in(), lasts);
+}
+
 #[test]
 fn a_new_password_keeps_ones_own_session_and_ends_the_others() {
     let house = TestHouse::open();

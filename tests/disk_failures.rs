@@ -30,6 +30,7 @@ struct Scene {
     owner: Guest,
     snapshot: String,
     restore: String,
+    undo: String,
 }
 
 /// The scene's files, made once and copied for each try: most of the time would go into building it.
@@ -37,6 +38,7 @@ struct Stage {
     folder: tempfile::TempDir,
     snapshot: String,
     restore: String,
+    undo: String,
 }
 
 impl Stage {
@@ -47,13 +49,19 @@ impl Stage {
         // A second device of hers.
         house.signed_in("ada");
         ada.saves(&json!({ "words": "first" })).expect(200);
-        ada.saves(&json!({ "words": "old" })).expect(200);
+        ada.saves(&json!({ "words": "before" })).expect(200);
         let snapshot = house.snapshots_of("ada")[0].clone();
-        let zip = zip_of(&[("settings.json", b"{\"words\":\"restored\"}"), ("themes/a.json", b"{\"name\":\"a\"}")]);
-        let upload = Request::new("POST", "/api/v1/me/restores").body("application/zip", zip);
-        let restore = ada.send(upload).expect(200).json()["id"].as_str().unwrap().to_owned();
+        let upload = |files: &[(&str, &[u8])]| {
+            let request = Request::new("POST", "/api/v1/me/restores").body("application/zip", zip_of(files));
+            ada.send(request).expect(200).json()["id"].as_str().unwrap().to_owned()
+        };
+        let earlier = upload(&[("settings.json", b"{\"words\":\"older\"}")]);
+        let applied = ada.post(&format!("/api/v1/me/restores/{earlier}/apply"), json!({ "parts": ["settings"] }));
+        let undo = applied.expect(200).json()["undo"].as_str().unwrap().to_owned();
+        ada.saves(&json!({ "words": "old" })).expect(200);
+        let restore = upload(&[("settings.json", b"{\"words\":\"restored\"}"), ("themes/a.json", b"{\"name\":\"a\"}")]);
         copy_tree(house.data(), &folder.path().join("data"));
-        Self { folder, snapshot, restore }
+        Self { folder, snapshot, restore, undo }
     }
 
     fn set(&self, error: ErrorKind, forever: bool) -> Scene {
@@ -65,7 +73,8 @@ impl Stage {
         for guest in [&owner, &ada] {
             guest.token();
         }
-        Scene { house, faults, ada, owner, snapshot: self.snapshot.clone(), restore: self.restore.clone() }
+        let (snapshot, restore, undo) = (self.snapshot.clone(), self.restore.clone(), self.undo.clone());
+        Scene { house, faults, ada, owner, snapshot, restore, undo }
     }
 }
 
@@ -97,6 +106,8 @@ enum Act {
     UploadArchive,
     ApplyRestore,
     DiscardRestore,
+    Undo,
+    RemoveUndo,
 }
 
 impl Act {
@@ -133,6 +144,8 @@ impl Act {
                 let body = json!({ "parts": ["settings", "presets"] });
                 ada.post(&format!("/api/v1/me/restores/{}/apply", scene.restore), body)
             }
+            Self::Undo => ada.post(&format!("/api/v1/me/undo/{}", scene.undo), json!({})),
+            Self::RemoveUndo => ada.delete(&format!("/api/v1/me/undo/{}", scene.undo)),
             Self::DiscardRestore => ada.delete(&format!("/api/v1/me/restores/{}", scene.restore)),
         }
     }
@@ -142,6 +155,33 @@ impl Act {
             self,
             Self::ChangePassword | Self::DisableUser | Self::DeleteUserKeepingData | Self::DeleteUserWithData
         )
+    }
+}
+
+/// What must be so, also after the server has been started again, once an act was answered as done.
+fn is_done(act: Act, scene: &Scene) -> bool {
+    let house = &scene.house;
+    let record = |handle: &str| {
+        let text = std::fs::read(house.path(&format!("_system/accounts/{handle}.json"))).ok()?;
+        serde_json::from_slice::<Value>(&text).ok()
+    };
+    match act {
+        Act::Rename => record("ada").unwrap()["name"] == "Countess",
+        Act::ChangePassword => house.anonymous().signs_in("ada", "new").status == 200,
+        Act::SetAvatar => !house.tree().only(|name| name.starts_with("_system/avatars/ada")).0.is_empty(),
+        Act::CreateUser | Act::CreateUserAsSillyTavern => {
+            record("bob").is_some() && house.path("bob/settings.json").exists()
+        }
+        Act::DisableUser => record("ada").unwrap()["enabled"] == false && !scene.ada.is_signed_in(),
+        Act::DeleteUserKeepingData => record("ada").is_none() && house.path("ada/settings.json").exists(),
+        Act::DeleteUserWithData => record("ada").is_none() && !house.path("ada").exists(),
+        Act::EndOtherSessions => {
+            house.json_file("_system/sessions/ada.json")["sessions"].as_array().is_some_and(|list| list.len() == 1)
+        }
+        Act::RemoveSnapshot => !house.snapshots_of("ada").contains(&scene.snapshot),
+        Act::DiscardRestore => scene.ada.get(&format!("/api/v1/me/restores/{}", scene.restore)).status == 404,
+        Act::RemoveUndo => !scene.ada.get("/api/v1/me/undo").expect(200).text().contains(&scene.undo),
+        _ => true,
     }
 }
 
@@ -172,6 +212,8 @@ fn words(scene: &Scene) -> Option<String> {
 #[case(Act::UploadArchive)]
 #[case(Act::ApplyRestore)]
 #[case(Act::DiscardRestore)]
+#[case(Act::Undo)]
+#[case(Act::RemoveUndo)]
 fn every_step_of_a_write_may_fail(#[case] act: Act) {
     let stage = Stage::build();
     let scene = stage.set(ErrorKind::StorageFull, false);
@@ -198,7 +240,7 @@ fn every_step_of_a_write_may_fail(#[case] act: Act) {
             // Old or new, never other; and what was said to be saved is.
             let now = words(&scene);
             let old = Some("old".to_owned());
-            if now.is_none() && forever && matches!(act, Act::ApplyRestore) && !ok {
+            if now.is_none() && forever && matches!(act, Act::ApplyRestore | Act::Undo) && !ok {
                 // Half exchanged, and the disk refuses to take it back: reading says so, until it can be taken back.
                 let half = scene.ada.get("/api/v1/me/settings");
                 assert!(half.status >= 500, "{name}: {half}");
@@ -223,6 +265,7 @@ fn every_step_of_a_write_may_fail(#[case] act: Act) {
 
             // When the disk is well again, so is the house.
             scene.faults.rearm(0);
+            assert!(!ok || is_done(act, &scene), "{name}: it said it was done, and is not");
             if !ok && matches!(act, Act::Save | Act::CreateUser | Act::Rename | Act::SetAvatar) {
                 let again = act.run(&scene);
                 assert!((200..300).contains(&again.status) || again.status == 409, "{name}, again: {again}");
@@ -311,4 +354,38 @@ fn an_error_is_never_an_empty_success() {
     println!("{tried} routes say that the disk cannot be read");
     // The client that would save what it got is refused what it got, so nothing is overwritten.
     assert_eq!(house.settings_of(OWNER), json!({ "words": "mine" }));
+}
+
+/// Starting one's folder afresh asks for a code on the console; here it is begun behind that door.
+#[test]
+fn starting_afresh_is_all_or_nothing() {
+    use tavernkeep::events::Origin;
+    use tavernkeep::store::Handle;
+    let stage = Stage::build();
+    let (ada, origin) = (Handle::parse("ada").unwrap(), Origin::default());
+    let of_ada = |scene: &Scene| scene.house.tree().only(|name| name.starts_with("ada/"));
+    let scene = stage.set(ErrorKind::StorageFull, false);
+    let old = of_ada(&scene);
+    scene.faults.rearm(0);
+    scene.house.app().reset_folder(&ada, &origin).unwrap();
+    let (steps, new) = (scene.faults.seen(), of_ada(&scene));
+    drop(scene);
+    let mut failed = 0;
+    for forever in [false, true] {
+        for n in 1..=steps {
+            let scene = stage.set(ErrorKind::StorageFull, forever);
+            scene.faults.rearm(n);
+            let done = scene.house.app().reset_folder(&ada, &origin).is_ok();
+            scene.faults.rearm(0);
+            // What could not be taken back is, before anyone writes again.
+            scene.ada.get("/api/v1/me/settings").expect(200);
+            scene.house.app().store.finish_swaps().unwrap();
+            let name = format!("step {n} of {steps}, forever: {forever}");
+            // A failure in the very last step may turn out to have been done after all; it is never half of one.
+            let now = of_ada(&scene);
+            assert!(now == new || (!done && now == old), "{name}: {:?}", old.changes_to(&now));
+            failed += usize::from(!done);
+        }
+    }
+    println!("{steps} steps, {failed} times taken back");
 }

@@ -35,6 +35,25 @@ fn the_sixth_try_from_an_address_has_to_wait(#[case] path: &str) {
     assert_eq!(house.events("failed_login_invalid_password").len(), 5);
 }
 
+/// Whoever found a browser signed in does not get to guess the password by asking many times at once.
+#[rstest]
+#[case::a_new_password("PUT", "/api/v1/me/password", json!({ "oldPassword": "wrong", "newPassword": "x" }))]
+#[case::a_reset("POST", "/api/v1/me/settings/reset", json!({ "password": "wrong" }))]
+#[case::sillytaverns("POST", "/api/users/change-password", json!({ "handle": "ada", "oldPassword": "wrong", "newPassword": "x" }))]
+fn many_tries_at_once_count_as_many(#[case] method: &str, #[case] path: &str, #[case] body: serde_json::Value) {
+    let house = TestHouse::open();
+    let ada = house.moves_in("ada");
+    ada.token();
+    let request = Request::new(method, path).json(&body);
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let (ada, request) = (&ada, &request);
+        let tries: Vec<_> = (0..30).map(|_| scope.spawn(move || ada.send(request.clone()).status)).collect();
+        tries.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 403).count(), 5, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 25, "{statuses:?}");
+}
+
 #[test]
 fn a_good_sign_in_clears_the_count() {
     let house = TestHouse::open();
