@@ -11,7 +11,7 @@ use crate::library::{Portraits, Settings, settings};
 use crate::store::archive::Part;
 use crate::store::opening::Opening;
 use crate::store::trash::Swept;
-use crate::store::{Faults, Handle, RestoreId, Store, UndoId};
+use crate::store::{Faults, Handle, Place, RestoreId, Store, UndoId};
 
 /// A house that is open.
 pub struct App {
@@ -84,11 +84,20 @@ impl App {
         self.settings.seed(handle)
     }
 
-    /// Deletes an account; `purge` moves its folder to the trash, else it stays where it is.
+    /// Deletes an account; `purge` moves its folder to the trash, else it stays where it is. The folder goes first: if it
+    /// cannot be moved, the account is still there, and nobody else can get the handle and with it the folder.
     pub fn delete_user(&self, by: By<'_>, handle: &Handle, purge: bool) -> Result<()> {
+        self.accounts.may_delete(by, handle)?;
+        if purge {
+            self.store.trash_user(handle)?;
+        }
         self.accounts.delete(by, handle)?;
         self.portraits.forget(handle);
-        if purge { self.store.trash_user(handle) } else { Ok(()) }
+        // A save that came in between has made the folder anew.
+        if purge && self.store.stat(&Place::of(handle))?.is_some() {
+            self.store.trash_user(handle)?;
+        }
+        Ok(())
     }
 
     /// Somebody's settings back to the defaults; a snapshot is made first.
@@ -125,6 +134,13 @@ impl App {
         self.portraits.forget(handle);
         self.events.record(Event::new(What::Undone, origin).to(handle).with("undo", undo.as_str()));
         Ok(undo)
+    }
+
+    /// Removes an undo point for good.
+    pub fn remove_undo(&self, handle: &Handle, id: &UndoId, origin: &Origin) -> Result<()> {
+        self.store.remove_undo(handle, id)?;
+        self.events.record(Event::new(What::Undone, origin).to(handle).with("removed", id.as_str()));
+        Ok(())
     }
 
     /// What has to be done now and then: automatic snapshots, times of last use, what has been kept long enough.

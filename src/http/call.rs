@@ -10,17 +10,27 @@ use futures_util::{Stream, StreamExt};
 use serde::de::DeserializeOwned;
 use warp::http::{HeaderMap, Method, Uri, header};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::peer::Peer;
 use super::reply::Dialect;
 use super::state::State;
 use super::table::Params;
 use crate::accounts::{Account, By, Session, Visitor};
+use crate::blocking::blocking;
 use crate::error::{Error, Kind, Result};
 use crate::events::Origin;
 use crate::store::Handle;
 
 /// A client that sends nothing for this long has gone away.
 const STALLED: Duration = Duration::from_secs(60);
+
+/// Bodies of up to so many bytes are not worth counting.
+const SMALL: usize = 1024 * 1024;
+/// Text is packed to a tenth; what unpacks to more than this many times its size is a bomb.
+const LOOSEST: usize = 64;
+/// So long a large body waits until others are done.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A body, chunk by chunk.
 pub type Body = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send + Sync>>;
@@ -52,6 +62,8 @@ pub struct Call {
     pub(super) dialect: Dialect,
     pub(super) limit: u64,
     pub(super) body: Body,
+    /// Held by a request with a large body.
+    pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
 impl Call {
@@ -108,7 +120,9 @@ impl Call {
             _ => return Err(Error::invalid("bad_request", "The request's body has to be a JSON object.")),
         }
         serde_json::from_slice(&bytes).map_err(|error| {
-            Error::invalid("bad_request", format!("The request's body is not what is expected: {error}."))
+            let text = error.to_string();
+            let what = text.split_once(" at line ").map_or(text.as_str(), |(what, _)| what).trim_end_matches('.');
+            Error::invalid("bad_request", format!("The request's body is not what is expected: {what}."))
         })
     }
 
@@ -137,18 +151,42 @@ impl Call {
             if (whole.len() + chunk.len()) as u64 > self.limit {
                 return Err(too_large(self.limit));
             }
-            if whole.is_empty() {
-                whole.reserve(self.announced().unwrap_or(0).min(1 << 20));
-            }
             whole.extend_from_slice(&chunk);
+            if whole.len() > SMALL {
+                self.wait_for_room().await?;
+            }
         }
         let packed = whole.freeze();
-        match self.header(header::CONTENT_ENCODING.as_str()).map(str::to_ascii_lowercase).as_deref() {
+        let coding = self.header(header::CONTENT_ENCODING.as_str()).map(str::to_ascii_lowercase);
+        let limit = self.limit.min((packed.len() * LOOSEST).max(SMALL) as u64);
+        match coding.as_deref() {
             None | Some("identity") => Ok(packed),
-            Some("gzip") => unpack(GzDecoder::new(packed.as_ref()), self.limit),
-            Some("deflate") => unpack(ZlibDecoder::new(packed.as_ref()), self.limit),
+            Some("gzip") => {
+                self.wait_for_room().await?;
+                blocking(move || unpack(GzDecoder::new(packed.as_ref()), limit)).await
+            }
+            Some("deflate") => {
+                self.wait_for_room().await?;
+                blocking(move || unpack(ZlibDecoder::new(packed.as_ref()), limit)).await
+            }
             Some(_) => Err(Error::new(Kind::Unsupported, "unsupported", "This content encoding is not understood.")),
         }
+    }
+
+    /// Waits until few enough large bodies are held, and counts as one until the request is answered.
+    async fn wait_for_room(&mut self) -> Result<()> {
+        if self.room.is_none() {
+            let room = Arc::clone(&self.state.large_bodies).acquire_owned();
+            let room = tokio::time::timeout(PATIENCE, room).await.map_err(|_| {
+                Error::new(
+                    Kind::Busy,
+                    "busy",
+                    "Too many large requests at once. Nothing was changed; try again in a moment.",
+                )
+            })?;
+            self.room = Some(room.map_err(Error::internal)?);
+        }
+        Ok(())
     }
 
     /// The next piece of the body, for bodies that are too large to hold. The caller counts.

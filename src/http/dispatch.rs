@@ -33,7 +33,7 @@ async fn answer(state: Arc<State>, arrival: Arrival, headers: HeaderMap, body: B
     let started = Instant::now();
     let peer = Peer::of(&arrival, &headers, &state.app.config);
     peer::greet(&state.newcomers, &state.app.config, &peer, &headers);
-    let head = arrival.method == Method::HEAD;
+    let (head, client) = (arrival.method == Method::HEAD, peer.client);
     let (method, path) = (arrival.method.clone(), arrival.uri.path().to_owned());
     let work = AssertUnwindSafe(route(Arc::clone(&state), arrival, headers, body, peer)).catch_unwind();
     let (mut answer, pattern) = match work.await {
@@ -49,7 +49,7 @@ async fn answer(state: Arc<State>, arrival: Arrival, headers: HeaderMap, body: B
         answer = strip(answer);
     }
     tracing::debug!(
-        %method, route = pattern, status = answer.status().as_u16(), client = %peer.client,
+        %method, route = pattern, status = answer.status().as_u16(), %client,
         us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX), "request"
     );
     answer
@@ -66,7 +66,7 @@ async fn route(
     let path = arrival.uri.path();
     let dialect = dialect_of(path);
     if let Err(error) =
-        gate::check_host(&state, &headers, &arrival.uri).and_then(|()| gate::check_address(&state, &peer))
+        gate::check_address(&state, &peer).and_then(|()| gate::check_host(&state, &headers, &arrival.uri))
     {
         return (reply::failed(&error, dialect), "-");
     }
@@ -101,6 +101,7 @@ async fn route(
         dialect: route.dialect,
         limit: route.body,
         body,
+        room: None,
     };
     match (route.handler)(call).await {
         Ok(answer) => (answer, route.pattern),
@@ -145,7 +146,7 @@ fn log(error: &Error, route: &str) {
 
 /// The headers that every answer has, unless it set its own.
 fn finish(answer: &mut Reply, path: &str) {
-    let api = path.starts_with("/api/") || path == "/csrf-token" || path == "/version";
+    let api = dialect_of(&path.to_ascii_lowercase()) != Dialect::Page;
     let headers = answer.headers_mut();
     let mut default = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));

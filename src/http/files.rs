@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -107,7 +107,7 @@ impl Files {
             store::read_public(&folder, &wanted).map_err(|error| Error::storage("read a file of the client", error))
         });
         let Some((bytes, modified)) = found.await? else { return Ok(None) };
-        let modified = httpdate::fmt_http_date(modified.unwrap_or(SystemTime::UNIX_EPOCH));
+        let modified = http_date(modified);
         let etag =
             format!("W/\"{:x}-{}\"", bytes.len(), store::Version::of(modified.as_bytes()).to_string().split_at(12).0);
         let mut answer = if matches(headers, &etag) {
@@ -120,6 +120,12 @@ impl Files {
         reply::set(&mut answer, header::CACHE_CONTROL, "public, max-age=0");
         Ok(Some(answer))
     }
+}
+
+/// A time before 1970 is some tool's way to say that there is none.
+fn http_date(time: Option<SystemTime>) -> String {
+    let year_9999 = SystemTime::UNIX_EPOCH + Duration::from_secs(253_370_764_800);
+    httpdate::fmt_http_date(time.unwrap_or(SystemTime::UNIX_EPOCH).clamp(SystemTime::UNIX_EPOCH, year_9999))
 }
 
 /// The whole, or the one range that was asked for: players seek in sounds.

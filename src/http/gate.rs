@@ -27,6 +27,9 @@ use crate::store::Version;
 /// For so long basic credentials that were good are taken without hashing again.
 const BASIC_FRESH: Duration = Duration::from_secs(300);
 
+/// No name in the domain name system is longer; a port may follow.
+const LONGEST_HOST: usize = 253 + 6;
+
 /// Basic credentials that were found good, by their hash.
 #[derive(Default)]
 pub struct BasicCache(Mutex<HashMap<Version, (Arc<Account>, Instant)>>);
@@ -40,7 +43,7 @@ pub fn check_host(state: &State, headers: &HeaderMap, uri: &Uri) -> Result<()> {
     if named.next().is_some() && uri.authority().is_none() {
         return Err(Error::new(Kind::Misdirected, "unknown_host", "The request has more than one Host header."));
     }
-    let Some(host) = host else {
+    let Some(host) = host.filter(|host| host.len() <= LONGEST_HOST) else {
         return Err(Error::new(Kind::Misdirected, "unknown_host", "The request does not say which server it is for."));
     };
     if !rule.enabled || is_known_host(host, state.machine.as_deref(), &rule.hosts) {
@@ -84,8 +87,8 @@ pub fn check_address(state: &State, peer: &Peer) -> Result<()> {
         return Ok(());
     }
     let known = |address| config.whitelist.contains(address);
-    let forwarded = !config.enable_forwarded_whitelist || peer.client == peer.socket || known(peer.client);
-    if known(peer.socket) && forwarded {
+    // Whoever is named by a header can only be kept out by it, never let in.
+    if known(peer.socket) && (!config.enable_forwarded_whitelist || peer.named.iter().all(|named| known(*named))) {
         return Ok(());
     }
     if state.strangers.of(peer.client) {

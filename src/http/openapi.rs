@@ -10,11 +10,11 @@ use crate::error::Result;
 
 /// `GET /api/v1/openapi.json`.
 pub async fn get(call: Call) -> Result<Reply> {
-    Ok(reply::json(&document(call.state.table.rows())))
+    Ok(reply::json(&document(call.state.table.rows(), &call.state.names.session)))
 }
 
 /// The document for these rows: those of our own dialect.
-pub fn document(rows: &[Route]) -> Value {
+pub fn document(rows: &[Route], cookie: &str) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for route in rows.iter().filter(|route| route.dialect == Dialect::Own) {
         let path = paths.entry(route.pattern).or_insert_with(|| json!({}));
@@ -29,7 +29,7 @@ pub fn document(rows: &[Route]) -> Value {
         },
         "paths": paths,
         "components": {
-            "securitySchemes": { "session": { "type": "apiKey", "in": "cookie", "name": "session" } },
+            "securitySchemes": { "session": { "type": "apiKey", "in": "cookie", "name": cookie } },
             "schemas": {
                 "Error": {
                     "type": "object",

@@ -45,6 +45,7 @@ pub async fn login(call: Call) -> Result<Reply> {
         return Ok(reply::redirect("/"));
     }
     if call.person.is_none()
+        && is_visit(&call)
         && call.query("noauto").is_none_or(|value| value.is_empty())
         && let Some((account, how)) = let_in(&call)?
     {
@@ -54,6 +55,13 @@ pub async fn login(call: Call) -> Result<Reply> {
         return Ok(answer);
     }
     file(&call, "login.html").await
+}
+
+/// Whether somebody opens the page, as far as the browser says: a picture on another site, or a mere look at the headers,
+/// must not start sessions.
+fn is_visit(call: &Call) -> bool {
+    let opened = call.header("sec-fetch-dest").is_none_or(|dest| dest == "document");
+    call.method == Method::GET && opened && call.header("sec-fetch-site") != Some("cross-site")
 }
 
 /// Who gets in without the login screen: a sole account without a password; whoever a trusted proxy vouches for.
@@ -68,7 +76,9 @@ fn let_in(call: &Call) -> Result<Option<(Arc<Account>, &'static str)>> {
     let headers =
         [("remote-user", sso.authelia_auth, "authelia"), ("x-authentik-username", sso.authentik_auth, "authentik")];
     for (name, on, how) in headers {
-        let Some(user) = call.header(name).filter(|_| on && call.peer.by_proxy) else { continue };
+        // Two of them: one may be the client's own, passed on.
+        let once = call.headers.get_all(name).iter().count() == 1;
+        let Some(user) = call.header(name).filter(|_| on && once && call.peer.by_proxy) else { continue };
         let Ok(handle) = Handle::parse(&user.trim().to_lowercase()) else { continue };
         if let Some(account) = accounts.listing()?.get(&handle).filter(|account| account.enabled) {
             return Ok(Some((Arc::clone(account), how)));

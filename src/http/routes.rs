@@ -11,7 +11,7 @@ use crate::access::Permission::{
 use Who::{May, Public, SignedIn};
 
 /// Settings hold everything that SillyTavern's client remembers, extensions included.
-const SETTINGS: u64 = 100 * 1024 * 1024;
+const SETTINGS: u64 = 64 * 1024 * 1024;
 /// A picture as a data URL is a third larger than the picture.
 const DATA_URL: u64 = me::AVATAR_LIMIT * 4 / 3 + 4096;
 /// Archives have a limit of their own, from the configuration.

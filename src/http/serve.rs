@@ -29,8 +29,10 @@ use crate::store;
 
 /// Connections at once.
 const CONNECTIONS: usize = 2_048;
-/// Of these, from one network. A proxy of ours stands for many people and has no such limit.
+/// Of these, from one network.
 const PER_NETWORK: usize = 256;
+/// Of these, from a proxy of ours, which stands for many people.
+const PER_PROXY: usize = 1_536;
 /// A client gets so long to send a request's head, and to think between two requests.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// A client gets so long to agree on encryption.
@@ -91,7 +93,7 @@ struct Guest {
     watcher: Watcher,
     socket: SocketAddr,
     _place: OwnedSemaphorePermit,
-    _share: Option<Share>,
+    _share: Share,
 }
 
 impl Server {
@@ -108,12 +110,12 @@ impl Server {
                     continue;
                 }
             };
-            let by_proxy = self.state.app.config.sso.trusted_proxies.contains(socket.ip());
-            let share = if by_proxy { None } else { Share::take(&self.networks, socket) };
-            if share.is_none() && !by_proxy {
+            let by_proxy = self.state.app.config.sso.trusted_proxies.contains(socket.ip().to_canonical());
+            let most = if by_proxy { PER_PROXY } else { PER_NETWORK };
+            let Some(share) = Share::take(&self.networks, socket, most) else {
                 tracing::debug!(%socket, "too many connections from one network");
                 continue;
-            }
+            };
             let guest = Guest {
                 state: Arc::clone(&self.state),
                 builder: self.builder.clone(),
@@ -133,16 +135,21 @@ impl Guest {
         // Only a matter of speed; a socket that refuses works as well.
         let _ = stream.set_nodelay(true);
         match tls {
-            None => self.talk(stream, false).await,
+            None => self.talk(stream, false, false).await,
             Some(tls) => match tokio::time::timeout(HANDSHAKE_TIME, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.talk(stream, true).await,
+                Ok(Ok(stream)) => {
+                    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                    self.talk(stream, true, http2).await;
+                }
                 Ok(Err(error)) => tracing::debug!(%error, socket = %self.socket, "no agreement on encryption"),
                 Err(_) => tracing::debug!(socket = %self.socket, "no agreement on encryption in time"),
             },
         }
     }
 
-    async fn talk(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, tls: bool) {
+    /// Which protocol is spoken was agreed on, or goes without saying: guessing it from the first bytes would mean to wait
+    /// for them without end.
+    async fn talk(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, tls: bool, http2: bool) {
         let Self { state, builder, watcher, socket, _place, _share } = self;
         let warp = warp::service(dispatch::filter(state).recover(dispatch::last_resort));
         let service = service_fn(move |mut request: hyper::Request<Incoming>| {
@@ -151,6 +158,7 @@ impl Guest {
             let answer = warp.clone().call(request);
             async move { Ok::<Reply, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
         });
+        let builder = if http2 { builder.http2_only() } else { builder.http1_only() };
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         if let Err(error) = watcher.watch(connection.into_owned()).await {
             tracing::debug!(%error, %socket, "a connection ended badly");
@@ -165,11 +173,11 @@ struct Share {
 }
 
 impl Share {
-    fn take(networks: &Arc<Mutex<HashMap<Network, usize>>>, socket: SocketAddr) -> Option<Self> {
+    fn take(networks: &Arc<Mutex<HashMap<Network, usize>>>, socket: SocketAddr, most: usize) -> Option<Self> {
         let network = Network::of(socket.ip());
         let mut counts = store::lock(networks);
         let count = counts.entry(network).or_insert(0);
-        if *count == PER_NETWORK {
+        if *count == most {
             return None;
         }
         *count += 1;

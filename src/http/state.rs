@@ -1,9 +1,11 @@
 //! What all requests share.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::cookies::Names;
@@ -18,6 +20,9 @@ use crate::accounts::{Account, By};
 use crate::app::App;
 use crate::error::Result;
 use crate::store::Handle;
+
+/// Large bodies at once: each can take several times its size until it is saved.
+const LARGE_BODIES: usize = 3;
 
 /// What all requests share.
 pub struct State {
@@ -39,6 +44,10 @@ pub struct State {
     pub strangers: FirstSight<IpAddr>,
     /// Names by which the server was called wrongly.
     pub wrong_names: FirstSight<String>,
+    /// Bodies that are large enough to matter, held at once.
+    pub large_bodies: Arc<Semaphore>,
+    /// Who is uploading an archive: one at a time for each person.
+    pub uploads: Mutex<HashSet<Handle>>,
     /// Whether anyone on the network can reach the sign-in.
     pub exposed: bool,
     /// This machine's name, by which the server may be called.
@@ -57,6 +66,8 @@ impl State {
             files: Files::new(public),
             tickets: Tickets::default(),
             basic: BasicCache::default(),
+            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
+            uploads: Mutex::default(),
             newcomers: FirstSight::default(),
             strangers: FirstSight::default(),
             wrong_names: FirstSight::default(),
@@ -74,6 +85,15 @@ impl State {
         self.app.accounts.may_delete(by, handle)?;
         self.tickets.cancel(handle);
         self.app.delete_user(by, handle, purge)
+    }
+
+    /// Whether somebody's credentials are still what they were.
+    pub fn is_still(&self, handle: &Handle, epoch: &str) -> bool {
+        let accounts = &self.app.accounts;
+        !accounts.rules().accounts
+            || accounts.listing().is_ok_and(|listing| {
+                listing.get(handle).is_some_and(|account| account.enabled && account.epoch == epoch)
+            })
     }
 
     /// Changes an account, and cuts the downloads of one that may not come in any more.

@@ -135,7 +135,11 @@ impl Table {
         }
         let trimmed = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
         let lower = trimmed.to_ascii_lowercase();
-        if lower == path { Match::None } else { self.look(method, &lower) }
+        match self.look(method, &lower) {
+            Match::Found(route, params) if route.dialect != Dialect::Own => Match::Found(route, params),
+            Match::OtherMethod(route, allowed) if route.dialect != Dialect::Own => Match::OtherMethod(route, allowed),
+            _ => Match::None,
+        }
     }
 
     fn look(&self, method: &Method, path: &str) -> Match<'_> {

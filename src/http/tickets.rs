@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::accounts::Account;
 use crate::error::{Error, Result};
 use crate::random;
 use crate::store::archive::{BackupOptions, Progress, Written};
@@ -33,6 +34,8 @@ pub struct Ticket {
     pub id: String,
     /// Who asked for it.
     pub owner: Handle,
+    /// Under which state of their credentials; when that is over, so is the download.
+    pub epoch: String,
     /// Whose folder it is.
     pub of: Handle,
     /// What goes in.
@@ -82,7 +85,7 @@ impl Tickets {
     /// Makes a ticket. `expected` is what the backup holds as things are now.
     pub fn make(
         &self,
-        owner: &Handle,
+        owner: &Account,
         of: &Handle,
         options: BackupOptions,
         expected: Written,
@@ -90,7 +93,8 @@ impl Tickets {
     ) -> Result<Arc<Ticket>> {
         let ticket = Arc::new(Ticket {
             id: random::random_hex::<16>()?,
-            owner: owner.clone(),
+            owner: owner.handle.clone(),
+            epoch: owner.epoch.clone(),
             of: of.clone(),
             options,
             file_name,
@@ -100,7 +104,7 @@ impl Tickets {
         });
         let mut all = store::lock(&self.0);
         all.retain(|_, ticket| ticket.is_worth_keeping());
-        if all.values().filter(|other| other.owner == *owner).count() >= TICKETS {
+        if all.values().filter(|other| other.owner == owner.handle).count() >= TICKETS {
             return Err(busy("You have asked for very many backups. Wait ten minutes."));
         }
         all.insert(ticket.id.clone(), Arc::clone(&ticket));
@@ -117,7 +121,7 @@ impl Tickets {
     }
 
     /// Takes a waiting ticket into use, if there are not too many in use already.
-    pub fn start(&self, ticket: &Ticket) -> Result<()> {
+    pub fn start(&self, ticket: &Arc<Ticket>) -> Result<Running> {
         let all = store::lock(&self.0);
         let running: Vec<_> = all.values().filter(|other| store::lock(&other.state).0 == Stage::Running).collect();
         let own = running.iter().filter(|other| other.owner == ticket.owner).count();
@@ -128,7 +132,7 @@ impl Tickets {
         match state.0 {
             Stage::Waiting => {
                 *state = (Stage::Running, Instant::now());
-                Ok(())
+                Ok(Running(Arc::clone(ticket)))
             }
             _ => Err(Error::conflict("conflict", "This backup was downloaded already. Start a new one.")),
         }
@@ -142,13 +146,34 @@ impl Tickets {
     }
 }
 
-impl Ticket {
+/// A ticket in use. Dropped in whatever way, it is in use no more.
+pub struct Running(Arc<Ticket>);
+
+impl Running {
+    /// The ticket.
+    pub fn ticket(&self) -> &Arc<Ticket> {
+        &self.0
+    }
+
     /// Notes how it ended.
-    pub fn end(&self, result: &Result<()>) {
-        let stage = match result {
+    pub fn end(self, result: &Result<()>) {
+        self.0.set(match result {
             Ok(()) => Stage::Done,
             Err(error) => Stage::Failed(error.message().to_owned()),
-        };
+        });
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if store::lock(&self.0.state).0 == Stage::Running {
+            self.0.set(Stage::Failed("The download was broken off.".to_owned()));
+        }
+    }
+}
+
+impl Ticket {
+    fn set(&self, stage: Stage) {
         *store::lock(&self.state) = (stage, Instant::now());
     }
 

@@ -1,12 +1,13 @@
 //! Backups: a ticket, the download, and how far it is. SillyTavern's client asks for the download at once.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::json;
 use warp::Reply as _;
-use warp::http::header;
+use warp::http::{Method, header};
 
 use super::users;
 use crate::access::Permission;
@@ -21,6 +22,10 @@ use crate::http::tickets::Ticket;
 use crate::http::zip_stream::{self, PieceWriter};
 use crate::store::Handle;
 use crate::store::archive::{BackupOptions, write_backup};
+use crate::store::moment::Moment;
+
+/// Between two looks at whether a download may go on.
+const LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,7 +65,7 @@ pub async fn ticket(call: &Call, of: Handle, secrets: bool) -> Result<Arc<Ticket
     if !call.state.app.config.backups.allow_full_data_backup {
         return Err(Error::forbidden("backups_off", "Full data backup is disabled"));
     }
-    let (state, owner) = (call.state.clone(), call.me()?.handle.clone());
+    let (state, owner) = (call.state.clone(), call.me()?.clone());
     blocking(move || {
         let options = BackupOptions { secrets };
         let expected = state.app.store.moment(&of)?.totals(options);
@@ -70,10 +75,17 @@ pub async fn ticket(call: &Call, of: Handle, secrets: bool) -> Result<Arc<Ticket
     .await
 }
 
-/// `GET /api/v1/me/backups/{id}/download`.
+/// `GET /api/v1/me/backups/{id}/download`. A mere look at the headers does not use the ticket up.
 pub async fn download(call: Call) -> Result<Reply> {
     let ticket = call.state.tickets.find(call.param("id"), &call.me()?.handle)?;
-    start(&call.state, ticket, call.origin()).await
+    if ticket.of != ticket.owner {
+        let account = users::known(&call.state, &ticket.of)?;
+        users::require_on(&call, Permission::BackupsOthers, &account)?;
+    }
+    if call.method == Method::HEAD {
+        return Ok(as_download(Reply::default(), &ticket));
+    }
+    start(&call.state, &ticket, call.origin()).await
 }
 
 /// `GET /api/v1/me/backups/{id}`.
@@ -84,48 +96,69 @@ pub async fn progress(call: Call) -> Result<Reply> {
 
 /// Starts the download of a ticket: the moment is taken now, and a thread of its own writes the archive as fast as the
 /// client takes it.
-pub async fn start(state: &Arc<State>, ticket: Arc<Ticket>, origin: Origin) -> Result<Reply> {
-    state.tickets.start(&ticket)?;
+pub async fn start(state: &Arc<State>, ticket: &Arc<Ticket>, origin: Origin) -> Result<Reply> {
+    let running = state.tickets.start(ticket)?;
     let (taking, of) = (state.clone(), ticket.of.clone());
-    let moment = match blocking(move || taking.app.store.moment(&of)).await {
-        Ok(moment) => moment,
-        Err(error) => {
-            let result = Err(error);
-            ticket.end(&result);
-            return result.map(|()| reply::nothing());
-        }
-    };
+    // The thread owns the running ticket, so that it ends even if the client goes away right now.
+    let (moment, running) = blocking(move || Ok((taking.app.store.moment(&of)?, running))).await?;
     let (writer, pieces) = zip_stream::pipe();
-    let (state, thread_ticket) = (state.clone(), ticket.clone());
+    let state = state.clone();
     tokio::task::spawn_blocking(move || {
-        let result = write_all(&moment, &thread_ticket, writer);
-        thread_ticket.end(&result);
+        let ticket = Arc::clone(running.ticket());
+        let result = write_all(&state, &moment, &ticket, writer);
+        running.end(&result);
         let outcome = match &result {
             Ok(()) => "whole",
             Err(error) => {
-                tracing::info!(?error, of = %thread_ticket.of, "a backup was not finished");
+                tracing::info!(?error, of = %ticket.of, "a backup was not finished");
                 "broken off"
             }
         };
-        let event = Event::new(What::BackupTaken, &origin).to(&thread_ticket.of);
-        let secrets = thread_ticket.options.secrets;
-        state.app.events.record(event.with("secrets", secrets).with("outcome", outcome));
+        let event = Event::new(What::BackupTaken, &origin).to(&ticket.of);
+        state.app.events.record(event.with("secrets", ticket.options.secrets).with("outcome", outcome));
     });
-    let mut answer = warp::reply::stream(pieces).into_response();
+    Ok(as_download(warp::reply::stream(pieces).into_response(), ticket))
+}
+
+fn as_download(mut answer: Reply, ticket: &Ticket) -> Reply {
     reply::set(&mut answer, header::CONTENT_TYPE, "application/zip");
     // SillyTavern's client reads the name from behind the first `=`.
     let disposition = format!("attachment; filename=\"{}\"", ticket.file_name);
     reply::set(&mut answer, header::CONTENT_DISPOSITION, &disposition);
-    Ok(answer)
+    answer
 }
 
-fn write_all(moment: &crate::store::moment::Moment, ticket: &Ticket, mut writer: PieceWriter) -> Result<()> {
-    use std::io::Write;
+fn write_all(state: &State, moment: &Moment, ticket: &Ticket, writer: PieceWriter) -> Result<()> {
+    let mut writer = Watched { writer, state, ticket, looked: Instant::now() };
     let written = write_backup(moment, ticket.options, &mut writer, &ticket.progress).and_then(|_| {
         writer.flush().map_err(|error| Error::conflict("cut_off", "The download was broken off.").because(error))
     });
     if let Err(error) = &written {
-        writer.fail(io::Error::other(error.message().to_owned()));
+        writer.writer.fail(io::Error::other(error.message().to_owned()));
     }
     written
+}
+
+/// Looks once a second whether whoever downloads may still do so.
+struct Watched<'a> {
+    writer: PieceWriter,
+    state: &'a State,
+    ticket: &'a Ticket,
+    looked: Instant,
+}
+
+impl Write for Watched<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.looked.elapsed() >= LOOK {
+            self.looked = Instant::now();
+            if !self.state.is_still(&self.ticket.owner, &self.ticket.epoch) {
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, "whoever downloads is signed in no more"));
+            }
+        }
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
 }

@@ -1,6 +1,7 @@
 //! Restores and undo points.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -10,8 +11,9 @@ use crate::blocking::blocking;
 use crate::error::{Error, Kind, Result};
 use crate::http::call::Call;
 use crate::http::reply::{self, Reply};
+use crate::http::state::State;
 use crate::store::archive::{Limits, Part, Progress};
-use crate::store::{RestoreId, UndoId};
+use crate::store::{self, Handle, RestoreId, UndoId};
 
 /// `POST /api/v1/me/restores`: the archive goes to the disk as it comes, then is checked and unpacked beside the data.
 pub async fn create(mut call: Call) -> Result<Reply> {
@@ -23,6 +25,7 @@ pub async fn create(mut call: Call) -> Result<Reply> {
     if call.announced().is_some_and(|length| length as u64 > limit) {
         return Err(too_large(limit));
     }
+    let _only = OneUpload::of(&call)?;
     let state = call.state.clone();
     let mut upload = blocking(move || state.app.store.upload(limit)).await?;
     while let Some(chunk) = call.next_chunk().await? {
@@ -43,6 +46,32 @@ pub async fn create(mut call: Call) -> Result<Reply> {
         Ok(reply::json(&json!({ "id": prepared.id.as_str(), "plan": prepared.plan })))
     })
     .await
+}
+
+/// The one upload that a person may have open. Several would only fill the disk.
+struct OneUpload {
+    state: Arc<State>,
+    handle: Handle,
+}
+
+impl OneUpload {
+    fn of(call: &Call) -> Result<Self> {
+        let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
+        if !store::lock(&state.uploads).insert(handle.clone()) {
+            return Err(Error::new(
+                Kind::Busy,
+                "busy",
+                "You are uploading an archive already. Wait until that is done.",
+            ));
+        }
+        Ok(Self { state, handle })
+    }
+}
+
+impl Drop for OneUpload {
+    fn drop(&mut self) {
+        store::lock(&self.state.uploads).remove(&self.handle);
+    }
 }
 
 /// `GET /api/v1/me/restores/{id}`.
@@ -102,9 +131,9 @@ pub async fn undo(call: Call) -> Result<Reply> {
 
 /// `DELETE /api/v1/me/undo/{id}`.
 pub async fn remove_undo(call: Call) -> Result<Reply> {
-    let (state, handle, id) = (call.state.clone(), call.me()?.handle.clone(), undo_id(&call)?);
+    let (state, handle, id, origin) = (call.state.clone(), call.me()?.handle.clone(), undo_id(&call)?, call.origin());
     blocking(move || {
-        state.app.store.remove_undo(&handle, &id)?;
+        state.app.remove_undo(&handle, &id, &origin)?;
         Ok(reply::nothing())
     })
     .await

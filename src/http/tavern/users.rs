@@ -226,7 +226,7 @@ pub async fn backup(mut call: Call) -> Result<Reply> {
     }
     let secrets = call.state.app.config.allow_keys_exposure;
     let ticket = own::backups::ticket(&call, handle, secrets).await?;
-    own::backups::start(&call.state, ticket, call.origin()).await
+    own::backups::start(&call.state, &ticket, call.origin()).await
 }
 
 #[derive(Deserialize)]
