@@ -352,7 +352,7 @@ fn an_error_is_never_an_empty_success() {
         faults.rearm(0);
         let needs_nothing = route.who == Who::Public && answer.status == 302;
         assert!(answer.status >= 500 && !needs_nothing, "{}: {answer}", route.pattern);
-        assert!(!answer.text().contains("/tmp"), "{answer}");
+        assert!(!answer.text().contains(house.beside().to_str().unwrap()), "{answer}");
         tried += 1;
     }
     println!("{tried} routes say that the disk cannot be read");
