@@ -1,7 +1,8 @@
 //! T2, T3 and T7: whatever write fails, at whichever of its steps, nothing that was saved is lost, the answer never says
 //! "saved" when it is not, and an error is never an empty success.
 //!
-//! Each act is done once to count its steps; then once more for each step, which fails: once, or from then on.
+//! Each act is done once to count its steps; then once more for each step, which fails: once, or from then on. Of acts with
+//! very many steps (making thirty folders) only some are tried, all of them with `ALL_STEPS=1`.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the files themselves")]
 
@@ -98,7 +99,6 @@ enum Act {
     SetAvatar,
     RemoveAvatar,
     CreateUser,
-    CreateUserAsSillyTavern,
     DisableUser,
     DeleteUserKeepingData,
     DeleteUserWithData,
@@ -131,7 +131,6 @@ impl Act {
             Self::SetAvatar => ada.send(Request::new("PUT", "/api/v1/me/avatar").body("image/png", PICTURE)),
             Self::RemoveAvatar => ada.delete("/api/v1/me/avatar"),
             Self::CreateUser => owner.post("/api/v1/users", json!({ "handle": "bob", "name": "Bob" })),
-            Self::CreateUserAsSillyTavern => owner.post("/api/users/create", json!({ "handle": "bob", "name": "Bob" })),
             Self::DisableUser => owner.patch("/api/v1/users/ada", json!({ "enabled": false })),
             Self::DeleteUserKeepingData => owner.delete("/api/v1/users/ada?data=keep"),
             Self::DeleteUserWithData => owner.delete("/api/v1/users/ada?data=remove"),
@@ -169,9 +168,7 @@ fn is_done(act: Act, scene: &Scene) -> bool {
         Act::Rename => record("ada").unwrap()["name"] == "Countess",
         Act::ChangePassword => house.anonymous().signs_in("ada", "new").status == 200,
         Act::SetAvatar => !house.tree().only(|name| name.starts_with("_system/avatars/ada")).0.is_empty(),
-        Act::CreateUser | Act::CreateUserAsSillyTavern => {
-            record("bob").is_some() && house.path("bob/settings.json").exists()
-        }
+        Act::CreateUser => record("bob").is_some() && house.path("bob/settings.json").exists(),
         Act::DisableUser => record("ada").unwrap()["enabled"] == false && !scene.ada.is_signed_in(),
         Act::DeleteUserKeepingData => record("ada").is_none() && house.path("ada/settings.json").exists(),
         Act::DeleteUserWithData => record("ada").is_none() && !house.path("ada").exists(),
@@ -183,6 +180,12 @@ fn is_done(act: Act, scene: &Scene) -> bool {
         Act::RemoveUndo => !scene.ada.get("/api/v1/me/undo").expect(200).text().contains(&scene.undo),
         _ => true,
     }
+}
+
+/// Which of so many steps are made to fail.
+fn tried(steps: u64) -> impl Iterator<Item = u64> {
+    let stride = if std::env::var_os("ALL_STEPS").is_some() { 1 } else { 1 + steps / 25 };
+    (1..=steps).filter(move |n| n % stride == 1 % stride || n + 4 > steps)
 }
 
 /// The words in ada's settings, wherever they are found.
@@ -204,7 +207,6 @@ fn words(scene: &Scene) -> Option<String> {
 #[case(Act::SetAvatar)]
 #[case(Act::RemoveAvatar)]
 #[case(Act::CreateUser)]
-#[case(Act::CreateUserAsSillyTavern)]
 #[case(Act::DisableUser)]
 #[case(Act::DeleteUserKeepingData)]
 #[case(Act::DeleteUserWithData)]
@@ -228,7 +230,7 @@ fn every_step_of_a_write_may_fail(#[case] act: Act) {
     let mut outcomes = BTreeSet::new();
     let mut halfway = 0;
     for (error, forever) in [(ErrorKind::StorageFull, true), (ErrorKind::Other, false)] {
-        for n in 1..=steps {
+        for n in tried(steps) {
             let scene = stage.set(error, forever);
             scene.faults.rearm(n);
             let answer = act.run(&scene);
@@ -252,8 +254,11 @@ fn every_step_of_a_write_may_fail(#[case] act: Act) {
             assert!(now == done || now == old, "{name}: the settings are {now:?}");
             assert!(!ok || now == done, "{name}: it said it was done and is not ({now:?})");
             whole(&scene, &name);
+            assert!(!ok || is_done(act, &scene), "{name}: it said it was done, and is not");
             if matches!(act, Act::UploadArchive) && !forever && !ok {
-                assert_eq!(names_in(&scene.house.path("_system/restores")), [scene.restore.as_str()], "{name}");
+                // A person has one prepared restore; a new upload takes the place of the one before.
+                let there = names_in(&scene.house.path("_system/restores"));
+                assert!(there.iter().all(|id| *id == scene.restore), "{name}: {there:?}");
             }
 
             // While the disk still refuses: reading works, and so does getting in.
@@ -265,7 +270,6 @@ fn every_step_of_a_write_may_fail(#[case] act: Act) {
 
             // When the disk is well again, so is the house.
             scene.faults.rearm(0);
-            assert!(!ok || is_done(act, &scene), "{name}: it said it was done, and is not");
             if !ok && matches!(act, Act::Save | Act::CreateUser | Act::Rename | Act::SetAvatar) {
                 let again = act.run(&scene);
                 assert!((200..300).contains(&again.status) || again.status == 409, "{name}, again: {again}");
@@ -348,7 +352,7 @@ fn an_error_is_never_an_empty_success() {
         faults.rearm(0);
         let needs_nothing = route.who == Who::Public && answer.status == 302;
         assert!(answer.status >= 500 && !needs_nothing, "{}: {answer}", route.pattern);
-        assert!(!answer.text().contains("/tmp"), "{answer}");
+        assert!(!answer.text().contains(house.beside().to_str().unwrap()), "{answer}");
         tried += 1;
     }
     println!("{tried} routes say that the disk cannot be read");
@@ -372,7 +376,7 @@ fn starting_afresh_is_all_or_nothing() {
     drop(scene);
     let mut failed = 0;
     for forever in [false, true] {
-        for n in 1..=steps {
+        for n in tried(steps) {
             let scene = stage.set(ErrorKind::StorageFull, forever);
             scene.faults.rearm(n);
             let done = scene.house.app().reset_folder(&ada, &origin).is_ok();

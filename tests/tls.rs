@@ -53,11 +53,10 @@ fn it_encrypts_and_its_cookies_stay_encrypted() {
     let guest = Guest::over_tls(house.address(), trusting(&certificate));
     let answer = guest.signs_in(OWNER, "").expect(200);
     assert!(answer.set_cookies().iter().all(|cookie| cookie.contains("; Secure")), "{:?}", answer.set_cookies());
-    assert!(answer.header("strict-transport-security").is_some());
+    // It would bind every other service under the host's name as well; that is for the host to say.
+    assert!(answer.header("strict-transport-security").is_none());
     guest.saves(&json!({ "words": "encrypted" })).expect(200);
     assert_eq!(house.settings_of(OWNER), json!({ "words": "encrypted" }));
-    let large = guest.get("/openapi").status;
-    assert_eq!(large, 404);
     // Who speaks plainly gets nothing.
     let mut socket = client::connect(house.address()).unwrap();
     socket.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();

@@ -214,11 +214,12 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<()> {
         let Some(hash) = account.password.clone() else { return Ok(()) };
-        self.allow(Act::SignIn, self.rules.sign_in_tries, visitor)?;
+        // Counted before it is checked: of many tries at once none may slip through while the first is being hashed.
+        self.count(Act::SignIn, self.rules.sign_in_tries, SIGN_IN_WINDOW, visitor).await?;
         if self.hasher.verify(Attempt::parse(password)?, Some(hash), false).await? {
+            self.networks.clear(&(Act::SignIn, visitor.network()));
             return Ok(());
         }
-        self.count(Act::SignIn, self.rules.sign_in_tries, SIGN_IN_WINDOW, visitor).await?;
         Err(Error::forbidden("wrong_password", "Incorrect password"))
     }
 
