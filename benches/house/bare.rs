@@ -22,6 +22,8 @@ use crate::http::{self, Answer};
 use crate::process::Running;
 
 pub const FLAG: &str = "--bare-hyper";
+/// What the peer saves.
+const SAVED: &str = "saved.json";
 
 /// A bare server that runs as a child.
 pub struct Bare {
@@ -30,9 +32,9 @@ pub struct Bare {
 }
 
 impl Bare {
-    /// Starts one that gives `answer` to every request; with a folder it first writes the request's body there, the way
-    /// ours saves a file, in a subfolder that the path names.
-    pub fn start(answer: &Answer, folder: &Path, saves: bool) -> Result<Self> {
+    /// Starts one that gives `answer` to every request. If it is to save something, it first reads the request's body and
+    /// writes `saves` instead, the bytes that ours makes of it, into the subfolder of `folder` that the path names.
+    pub fn start(answer: &Answer, folder: &Path, saves: Option<&[u8]>) -> Result<Self> {
         let sample = folder.join("answer.http");
         let mut text = String::from("HTTP/1.1 200 OK\r\n");
         for (name, value) in
@@ -43,9 +45,11 @@ impl Bare {
         let mut bytes = (text + "\r\n").into_bytes();
         bytes.extend_from_slice(&answer.body);
         fs::write(&sample, bytes)?;
-        let (sample, folder) =
-            (sample.to_str().context("a path in UTF-8")?, folder.to_str().context("a path in UTF-8")?);
-        let arguments = if saves { vec![FLAG, sample, folder] } else { vec![FLAG, sample] };
+        let mut arguments = vec![FLAG, sample.to_str().context("a path in UTF-8")?];
+        if let Some(bytes) = saves {
+            fs::write(folder.join(SAVED), bytes)?;
+            arguments.push(folder.to_str().context("a path in UTF-8")?);
+        }
         let mut running = Running::myself(&arguments)?;
         let out = running.0.stdout.take().context("no output")?;
         let mut line = String::new();
@@ -68,7 +72,8 @@ pub fn serve(what: &[&str]) -> Result<()> {
     for (name, value) in &answer.headers {
         headers.append(hyper::header::HeaderName::from_bytes(name.as_bytes())?, value.parse()?);
     }
-    let peer = Arc::new(Peer { headers, body: answer.body.into(), folder });
+    let saved = folder.as_ref().map_or(Ok(Vec::new()), |folder| fs::read(folder.join(SAVED)))?;
+    let peer = Arc::new(Peer { headers, body: answer.body.into(), folder, saved: saved.into() });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(64).build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -90,14 +95,16 @@ struct Peer {
     headers: HeaderMap,
     body: Bytes,
     folder: Option<PathBuf>,
+    saved: Bytes,
 }
 
 impl Peer {
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
         if let Some(folder) = &self.folder {
             let folder = folder.join(request.uri().path().trim_start_matches('/'));
+            let bytes = self.saved.clone();
             let saved = match request.into_body().collect().await {
-                Ok(body) => tokio::task::spawn_blocking(move || save(&folder, &body.to_bytes())).await,
+                Ok(_) => tokio::task::spawn_blocking(move || save(&folder, &bytes)).await,
                 Err(_) => Ok(Err(io::ErrorKind::UnexpectedEof.into())),
             };
             if !matches!(saved, Ok(Ok(()))) {

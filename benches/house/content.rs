@@ -54,7 +54,7 @@ pub fn settings() -> Result<Vec<u8>> {
 }
 
 /// Bytes of pictures: what cannot be made smaller, and is stored.
-const PICTURES: u64 = 2 << 30;
+pub const PICTURES: u64 = 2 << 30;
 /// Chats, and messages in each: about 20 MB in all, compressed on their way.
 const CHATS: u32 = 200;
 const MESSAGES: u32 = 250;

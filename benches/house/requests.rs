@@ -21,13 +21,13 @@ pub fn measure_reads(house: &House) -> Result<Vec<Row>> {
     let guest = house.sign_in(&server::handle(0), &server::password(0))?;
     let request = guest.request("GET", "/api/users/me", b"");
     let answer = http::ask(&mut http::connect(house.address)?, &request)?;
-    let peer = Bare::start(&answer, &house.beside("peer")?, false)?;
+    let peer = Bare::start(&answer, &house.beside("peer")?, None)?;
     let requests = vec![request; READERS];
     let rounds = alternate(house, &requests, &peer, &requests)?;
     Ok(rows("GET /api/users/me", Bound::AtLeast(0.7), &rounds))
 }
 
-/// `POST /api/settings/save` beside a server that writes, syncs and renames, and no more.
+/// `POST /api/settings/save` beside a server that writes, syncs and renames the same file, and no more.
 pub fn measure_saves(house: &House) -> Result<Vec<Row>> {
     let settings = content::settings()?;
     let (folder, mut ours, mut theirs, mut answer) = (house.beside("peer")?, Vec::new(), Vec::new(), None);
@@ -41,7 +41,8 @@ pub fn measure_saves(house: &House) -> Result<Vec<Row>> {
         std::fs::create_dir_all(folder.join(server::handle(n)))?;
     }
     let Some(answer) = answer else { return Ok(Vec::new()) };
-    let peer = Bare::start(&answer, &folder, true)?;
+    let saved = std::fs::read(house.user(0).join("settings.json"))?;
+    let peer = Bare::start(&answer, &folder, Some(&saved))?;
     let rounds = alternate(house, &ours, &peer, &theirs)?;
     Ok(rows(&format!("POST /api/settings/save, {} kB", settings.len() / 1000), Bound::AtLeast(0.8), &rounds))
 }

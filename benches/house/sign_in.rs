@@ -16,11 +16,11 @@ use crate::server::{self, House, PEOPLE};
 pub const SPIN_FLAG: &str = "--spin";
 
 const CROWD: usize = 100;
-const ROUNDS: usize = 5;
-const QUIET: Duration = Duration::from_secs(10);
+const ROUNDS: usize = 3;
+const QUIET: Duration = Duration::from_secs(6);
 const PER_SECOND: u32 = 200;
 /// Sign-ins one after the other beside a busy program.
-const PATIENT: usize = 7;
+const PATIENT: usize = 5;
 
 pub fn measure(house: &House) -> Result<Vec<Row>> {
     let guest = house.sign_in(&server::handle(0), &server::password(0))?;
