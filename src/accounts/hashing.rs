@@ -14,8 +14,10 @@ use crate::store;
 
 /// Waiting jobs; at a quarter second each that is about as long as a person waits.
 const QUEUE: usize = 256;
-/// How far the threads stand back, on Unix's scale of 0 to 19.
-const NICENESS: i32 = 15;
+/// How far the threads stand back, on Unix's scale of 0 to 19: enough to come after the other requests, and not so far
+/// that a sign-in takes many seconds beside another program that keeps the processors busy (at 15 they would be left a
+/// thirtieth of one, at 5 a quarter).
+const NICENESS: i32 = 5;
 
 /// Salt and hash of nothing in particular: computing a real one would cost every start a quarter of a second.
 const NOBODYS: &str = "NobodysSaltNobodysSaluNobodysHashNobodysHashNobodysHa";
@@ -43,7 +45,8 @@ impl Hasher {
     pub fn start(cost: u32) -> Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE);
         let jobs = Arc::new(Mutex::new(jobs));
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+        // One processor is left to everybody else: how long they wait depends on that far more than on the priority.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).clamp(1, 4);
         for n in 0..threads {
             let jobs = Arc::clone(&jobs);
             std::thread::Builder::new()

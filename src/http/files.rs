@@ -26,7 +26,7 @@ const PACKED_FROM: usize = 1024;
 
 use built_in::BuiltIn;
 
-#[expect(clippy::disallowed_methods, reason = "the derived code reads our sources, not a data folder")]
+#[allow(clippy::disallowed_methods, reason = "in debug builds the derived code reads our sources, not a data folder")]
 mod built_in {
     /// The files in `public/`, embedded; read from the disk in debug builds.
     #[derive(rust_embed::Embed)]

@@ -9,16 +9,30 @@ const DEEPEST: usize = 128;
 
 /// Checks that `text` is one JSON object, in UTF-8, nested no deeper than 128 levels.
 pub fn check_object(text: &[u8]) -> Result<()> {
-    let wrong = |why: String| Error::invalid("bad_json", format!("This is not a JSON object: {why}."));
+    check_syntax(text)?;
+    if depth(text) > DEEPEST { Err(too_deep()) } else { Ok(()) }
+}
+
+/// Checks `text` as [`check_object`] does, and indents it on the way.
+pub fn check_and_indent(text: &[u8]) -> Result<Vec<u8>> {
+    check_syntax(text)?;
+    indent(text).ok_or_else(too_deep)
+}
+
+fn check_syntax(text: &[u8]) -> Result<()> {
     if text.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(wrong("it does not begin with {".to_owned()));
+        return Err(wrong("it does not begin with {"));
     }
-    let text = std::str::from_utf8(text).map_err(|error| wrong(error.to_string()))?;
-    serde_json::from_str::<IgnoredAny>(text).map_err(|error| wrong(error.to_string()))?;
-    if depth(text.as_bytes()) > DEEPEST {
-        return Err(wrong("it is nested too deeply".to_owned()));
-    }
-    Ok(())
+    let text = std::str::from_utf8(text).map_err(|error| wrong(&error.to_string()))?;
+    serde_json::from_str::<IgnoredAny>(text).map(drop).map_err(|error| wrong(&error.to_string()))
+}
+
+fn too_deep() -> Error {
+    wrong("it is nested too deeply")
+}
+
+fn wrong(why: &str) -> Error {
+    Error::invalid("bad_json", format!("This is not a JSON object: {why}."))
 }
 
 /// How deep valid JSON is nested.
@@ -43,8 +57,8 @@ fn depth(text: &[u8]) -> usize {
 }
 
 /// Indents valid JSON by four spaces, as SillyTavern writes its files. Numbers and strings are copied as they stand, so
-/// that a file that passes through here says exactly what it said.
-pub fn indent(text: &[u8]) -> Vec<u8> {
+/// that a file that passes through here says exactly what it said. `None` if it is nested deeper than 128 levels.
+fn indent(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() * 2);
     let mut depth = 0;
     let mut at = 0;
@@ -56,6 +70,7 @@ pub fn indent(text: &[u8]) -> Vec<u8> {
                 at = end;
                 continue;
             }
+            b'{' | b'[' if depth == DEEPEST => return None,
             open @ (b'{' | b'[') => {
                 out.push(open);
                 let close = if open == b'{' { b'}' } else { b']' };
@@ -83,7 +98,7 @@ pub fn indent(text: &[u8]) -> Vec<u8> {
         }
         at += 1;
     }
-    out
+    Some(out)
 }
 
 /// The index after the closing quote of the string that starts at `start`.
@@ -99,9 +114,15 @@ fn string_end(text: &[u8], start: usize) -> usize {
     text.len()
 }
 
+/// A line's end with as much space as the deepest line begins with.
+const NEW_LINE: [u8; 1 + 4 * DEEPEST] = {
+    let mut line = [b' '; 1 + 4 * DEEPEST];
+    line[0] = b'\n';
+    line
+};
+
 fn new_line(out: &mut Vec<u8>, depth: usize) {
-    out.push(b'\n');
-    out.resize(out.len() + 4 * depth, b' ');
+    out.extend_from_slice(&NEW_LINE[..1 + 4 * depth]);
 }
 
 #[cfg(test)]
@@ -117,7 +138,7 @@ mod tests {
         "{\n    \"a\": [\n        1,\n        2.50,\n        -1e9\n    ],\n    \"b\": \"x{,:}\\\"y\\\\\"\n}"
     )]
     fn indents_like_sillytavern(#[case] text: &str, #[case] indented: &str) {
-        assert_eq!(String::from_utf8(indent(text.as_bytes())).unwrap(), indented);
+        assert_eq!(String::from_utf8(indent(text.as_bytes()).unwrap()).unwrap(), indented);
     }
 
     #[rstest]
@@ -137,6 +158,16 @@ mod tests {
         assert!(check_object(b"{\"a\":\"\xff\"}").is_err());
         let deep = "{\"a\":".repeat(100_000) + "1" + &"}".repeat(100_000);
         assert!(check_object(deep.as_bytes()).is_err());
+        assert!(check_and_indent(deep.as_bytes()).is_err());
+    }
+
+    #[rstest]
+    #[case(DEEPEST, true)]
+    #[case(DEEPEST + 1, false)]
+    fn both_checks_agree_on_the_depth(#[case] levels: usize, #[case] good: bool) {
+        let text = "{\"a\":".repeat(levels - 1) + "{}" + &"}".repeat(levels - 1);
+        assert_eq!(check_object(text.as_bytes()).is_ok(), good);
+        assert_eq!(check_and_indent(text.as_bytes()).is_ok(), good);
     }
 
     proptest::proptest! {
@@ -148,9 +179,9 @@ mod tests {
             }
             let value = serde_json::Value::Object(map);
             let text = serde_json::to_vec(&value).unwrap();
-            let indented = indent(&text);
+            let indented = indent(&text).unwrap();
             proptest::prop_assert_eq!(serde_json::from_slice::<serde_json::Value>(&indented).unwrap(), value);
-            proptest::prop_assert_eq!(indent(&indented), indented);
+            proptest::prop_assert_eq!(indent(&indented).unwrap(), indented);
         }
 
         #[test]

@@ -11,7 +11,7 @@ use super::json;
 use super::snapshots::{self, Snapshot};
 use crate::clock;
 use crate::error::{Error, Result};
-use crate::store::{self, Expect, FileName, Handle, Owner, Place, Store, Version, Writer};
+use crate::store::{self, Expect, FileName, Handle, Owner, Place, Store, Writer};
 
 /// The file's name in a user's folder.
 pub const FILE: FileName = FileName::known("settings.json");
@@ -115,10 +115,9 @@ impl Settings {
     }
 
     /// Replaces the settings by `text`, if it is a JSON object and what is there is what is expected. Makes a snapshot
-    /// now and then.
-    pub fn save(&self, handle: &Handle, text: &[u8], expect: Expect) -> Result<Version> {
-        json::check_object(text)?;
-        let indented = json::indent(text);
+    /// now and then. Returns the text as it was saved.
+    pub fn save(&self, handle: &Handle, text: &[u8], expect: Expect) -> Result<Vec<u8>> {
+        let indented = json::check_and_indent(text)?;
         self.store.writing(&Owner::User(handle.clone()), |writer| {
             writer.write(&place(handle), &indented, expect)?;
             if self.is_due(handle) {
@@ -126,7 +125,7 @@ impl Settings {
             }
             Ok(())
         })?;
-        Ok(Version::of(&indented))
+        Ok(indented)
     }
 
     /// How the settings are. Looks, and mends nothing.

@@ -33,9 +33,9 @@ pub async fn put(mut call: Call) -> Result<Reply> {
     let text = call.json_bytes().await?;
     let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
     blocking(move || {
-        let version = state.app.settings.save(&handle, &text, Expect::Version(expected))?;
+        let saved = state.app.settings.save(&handle, &text, Expect::Version(expected))?;
         state.app.portraits.forget(&handle);
-        Ok(reply::json(&json!({ "version": version.to_string() })))
+        Ok(reply::json(&json!({ "version": Version::of(&saved).to_string() })))
     })
     .await
 }
