@@ -1,5 +1,7 @@
 //! JSON text as text: checked and indented without touching numbers, keys or their order.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::de::IgnoredAny;
 
 use crate::error::{Error, Result};
@@ -19,6 +21,12 @@ pub fn check_object(text: &[u8]) -> Result<()> {
         return Err(wrong("it is nested too deeply".to_owned()));
     }
     Ok(())
+}
+
+/// The keys of a JSON object, without those inside of it; none when `text` is no JSON object.
+pub fn keys(text: &[u8]) -> BTreeSet<String> {
+    let object = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(text);
+    object.map(|object| object.into_keys().collect()).unwrap_or_default()
 }
 
 /// How deep valid JSON is nested.
