@@ -241,7 +241,9 @@ impl Store {
         let user = Place::of(handle);
         for folder in USER_FOLDERS {
             let place = user.folder(*folder);
-            self.disk.make_folders(&self.path(&place)).map_err(|error| failure("make a folder", &place, error))?;
+            self.disk
+                .make_folders(&self.path(&place))
+                .map_err(|error| write_failure("make a folder", &place, error))?;
         }
         Ok(())
     }
@@ -259,7 +261,7 @@ impl Writer<'_> {
     /// Replaces a file, if what is there is what the caller expects.
     pub fn write(&self, place: &Place, bytes: &[u8], expect: Expect) -> Result<()> {
         let path = self.own(place)?;
-        let saving = |error| failure("save a file", place, error);
+        let saving = |error| write_failure("save a file", place, error);
         match expect {
             Expect::Anything => {}
             Expect::Absent => return self.create(place, bytes),
@@ -279,7 +281,7 @@ impl Writer<'_> {
         let path = self.own(place)?;
         self.with_folder(&path, || self.store.disk.create(&path, bytes)).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => Error::conflict("conflict", "There already is a file of that name."),
-            _ => failure("save a file", place, error),
+            _ => write_failure("save a file", place, error),
         })
     }
 
@@ -287,18 +289,18 @@ impl Writer<'_> {
     pub fn append(&self, place: &Place, bytes: &[u8]) -> Result<()> {
         let path = self.own(place)?;
         self.with_folder(&path, || self.store.disk.append(&path, bytes))
-            .map_err(|error| failure("add to a file", place, error))
+            .map_err(|error| write_failure("add to a file", place, error))
     }
 
     /// Cuts a file to its first `size` bytes: for an incomplete last line that has been set aside.
     pub fn cut(&self, place: &Place, size: u64) -> Result<()> {
-        self.store.disk.cut(&self.own(place)?, size).map_err(|error| failure("mend a file", place, error))
+        self.store.disk.cut(&self.own(place)?, size).map_err(|error| write_failure("mend a file", place, error))
     }
 
     /// Removes a file; one that is not there is fine.
     pub fn remove(&self, place: &Place) -> Result<()> {
         let path = self.own(place)?;
-        let removing = |error| failure("remove a file", place, error);
+        let removing = |error| write_failure("remove a file", place, error);
         self.store.moments.keep(&path);
         self.store.disk.remove_file(&path).map_err(removing)?;
         match path.parent() {
@@ -309,7 +311,7 @@ impl Writer<'_> {
 
     /// Makes a folder with those above it; one that exists is fine.
     pub fn make_folder(&self, place: &Place) -> Result<()> {
-        self.store.disk.make_folders(&self.own(place)?).map_err(|error| failure("make a folder", place, error))
+        self.store.disk.make_folders(&self.own(place)?).map_err(|error| write_failure("make a folder", place, error))
     }
 
     /// Gives a file another name beside it; refuses when that name is taken.
@@ -317,7 +319,7 @@ impl Writer<'_> {
         let from = self.own(place)?;
         let Some(folder) = from.parent() else { return Err(Error::internal("a place without a folder")) };
         let to = folder.join(name.as_str());
-        let renaming = |error| failure("set a file aside", place, error);
+        let renaming = |error| write_failure("set a file aside", place, error);
         if self.store.disk.stat(&to).is_ok() {
             return Err(Error::conflict("conflict", "There already is a file of that name."));
         }
@@ -389,15 +391,26 @@ pub fn if_there<T>(result: Result<T>) -> Result<Option<T>> {
     }
 }
 
+/// What a failed write is called. That something is not there is no answer to a write: the disk, or somebody at it, took
+/// away what it was to go into.
+fn write_failure(doing: &'static str, place: &Place, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => disk_failure(doing, place, &error),
+        _ => failure(doing, place, error),
+    }
+}
+
+/// What a failed read is called.
 fn failure(doing: &'static str, place: &Place, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::not_found("There is no such file."),
         io::ErrorKind::FileTooLarge => {
             Error::new(Kind::TooLarge, "too_large", "This file is too large to be read at once.").because(error)
         }
-        kind => {
-            let with_place = io::Error::new(kind, format!("{}: {error}", place.as_path().display()));
-            Error::storage(doing, with_place)
-        }
+        _ => disk_failure(doing, place, &error),
     }
+}
+
+fn disk_failure(doing: &str, place: &Place, error: &io::Error) -> Error {
+    Error::storage(doing, io::Error::new(error.kind(), format!("{}: {error}", place.as_path().display())))
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk::{Disk, Faults};
 use super::moment::Moments;
-use super::{FileName, Folder, Handle, Place, Store, failure};
+use super::{FileName, Folder, Handle, Place, Store, write_failure};
 use crate::error::{Error, Result};
 
 /// The format of the data folder that this program writes.
@@ -104,10 +104,10 @@ impl Store {
     pub fn finish_opening(&self) -> Result<()> {
         let place = Place::system().file(&INSTALL);
         let text = serde_json::to_vec_pretty(&self.install).map_err(Error::internal)?;
-        self.disk.replace(&self.path(&place), &text).map_err(|error| failure("mark the data folder", &place, error))?;
+        self.disk.replace(&self.path(&place), &text).map_err(|error| write_failure("mark the data folder", &place, error))?;
         self.marked.store(true, Ordering::Release);
         let marker = Place::system().file(&OPENING);
-        self.disk.remove_file(&self.path(&marker)).map_err(|error| failure("mark the data folder", &marker, error))
+        self.disk.remove_file(&self.path(&marker)).map_err(|error| write_failure("mark the data folder", &marker, error))
     }
 
     /// The user folders that are there, whether or not they have an account.
