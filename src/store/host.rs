@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::disk::{Disk, parent, private};
+use super::disk::{Disk, parent, private, temp_in};
 use super::names::RelPath;
 
 /// The largest file of a served folder that is read into memory at once.
@@ -78,13 +78,14 @@ pub struct HostFile {
 }
 
 impl HostFile {
-    /// Starts the file. Something else under its name is refused at the end.
+    /// Starts the file. Something else under its name is refused at the end. It belongs to whoever runs the program, also in
+    /// somebody else's folder: a backup is not for others to read.
     pub fn create(path: &Path) -> io::Result<Self> {
         let folder = match parent(path)? {
             empty if empty.as_os_str().is_empty() => Path::new("."),
             folder => folder,
         };
-        Ok(Self { temp: Disk::default().temp_in(folder)?, path: path.to_owned() })
+        Ok(Self { temp: temp_in(folder)?, path: path.to_owned() })
     }
 
     /// Gives the file its name, once its bytes are on the disk.
