@@ -48,7 +48,8 @@ pub enum Opened {
 /// How to open a folder.
 #[derive(Debug, Default)]
 pub struct Opening {
-    /// Serve it: take the lock that only one process can hold. Otherwise work beside a server that may run.
+    /// Serve it: take the lock that only one process can hold. Otherwise work beside a server that may run, in a folder
+    /// that has been served before.
     pub serve: bool,
     /// Take a folder with user folders but no account records as one to start afresh with.
     pub adopt: bool,
@@ -67,6 +68,16 @@ impl Store {
 
         let (install, opened) = match state {
             Found::Ours(install) => (install, Opened::Ours),
+            // It would be a house that nobody asked for, or somebody's SillyTavern taken over by the way.
+            Found::New(_) if !opening.serve => {
+                return Err(Error::conflict(
+                    "no_house",
+                    format!(
+                        "There is no house in {} yet: check --data-root, or start the server there once.",
+                        root.display()
+                    ),
+                ));
+            }
             Found::New(opened) => {
                 disk.make_folders(&system).map_err(preparing)?;
                 let id = crate::random::random_hex::<16>()?;
@@ -104,10 +115,14 @@ impl Store {
     pub fn finish_opening(&self) -> Result<()> {
         let place = Place::system().file(&INSTALL);
         let text = serde_json::to_vec_pretty(&self.install).map_err(Error::internal)?;
-        self.disk.replace(&self.path(&place), &text).map_err(|error| write_failure("mark the data folder", &place, error))?;
+        self.disk
+            .replace(&self.path(&place), &text)
+            .map_err(|error| write_failure("mark the data folder", &place, error))?;
         self.marked.store(true, Ordering::Release);
         let marker = Place::system().file(&OPENING);
-        self.disk.remove_file(&self.path(&marker)).map_err(|error| write_failure("mark the data folder", &marker, error))
+        self.disk
+            .remove_file(&self.path(&marker))
+            .map_err(|error| write_failure("mark the data folder", &marker, error))
     }
 
     /// The user folders that are there, whether or not they have an account.
@@ -253,6 +268,10 @@ mod tests {
     use crate::store::{Expect, Owner};
 
     fn open(root: &Path) -> Result<(Store, Opened)> {
+        Store::open(root, Opening { serve: true, ..Opening::default() })
+    }
+
+    fn open_beside(root: &Path) -> Result<(Store, Opened)> {
         Store::open(root, Opening::default())
     }
 
@@ -279,7 +298,7 @@ mod tests {
         assert_eq!(open(dir.path()).unwrap().1, Opened::Fresh);
         assert_eq!(open(dir.path()).unwrap().1, Opened::Fresh);
         let id = settle(dir.path()).install().id.clone();
-        let (store, opened) = open(dir.path()).unwrap();
+        let (store, opened) = open_beside(dir.path()).unwrap();
         assert_eq!((opened, &store.install().id), (Opened::Ours, &id));
     }
 
@@ -319,12 +338,28 @@ mod tests {
     #[test]
     fn one_server_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
-        let serve = || Store::open(dir.path(), Opening { serve: true, ..Opening::default() });
-        let first = serve().unwrap();
-        assert_eq!(serve().err().unwrap().code(), "folder_in_use");
-        assert!(open(dir.path()).is_ok(), "a command beside the server is fine");
+        let first = settle(dir.path());
+        assert_eq!(open(dir.path()).err().unwrap().code(), "folder_in_use");
+        assert!(open_beside(dir.path()).is_ok(), "a command beside the server is fine");
         drop(first);
-        assert!(serve().is_ok());
+        assert!(open(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_command_makes_no_house() {
+        for folder in [None, Some("_storage")] {
+            let dir = tempfile::tempdir().unwrap();
+            if let Some(folder) = folder {
+                std::fs::create_dir(dir.path().join(folder)).unwrap();
+            }
+            let before = tree(dir.path());
+            let error = open_beside(dir.path()).err().unwrap();
+            assert!(error.code() == "no_house" && error.message().contains("--data-root"), "{error:?}");
+            assert_eq!(tree(dir.path()), before);
+            let nowhere = dir.path().join("nowhere");
+            assert_eq!(open_beside(&nowhere).err().unwrap().code(), "no_house");
+            assert!(!nowhere.exists());
+        }
     }
 
     #[test]
