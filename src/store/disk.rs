@@ -371,9 +371,9 @@ impl Disk {
         absent_is_fine(fs::remove_dir_all(path))
     }
 
-    /// Opens a lock file, making it if need be.
+    /// Opens a lock file, making it if need be. Where the disk takes no writes, one that is there can still be locked.
     pub(crate) fn lock_file(&self, path: &Path) -> io::Result<File> {
-        match open_to_write(path, false) {
+        let opened = self.step(Step::Create).and_then(|()| match open_to_write(path, false) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => match open_to_write(path, true) {
                 Ok(file) => {
                     hand_over(&file, parent(path)?);
@@ -384,7 +384,8 @@ impl Disk {
                 Err(error) => Err(error),
             },
             other => other,
-        }
+        });
+        opened.or_else(|error| File::open(path).map_err(|_| error))
     }
 }
 

@@ -363,6 +363,32 @@ mod tests {
     }
 
     #[test]
+    fn a_house_on_a_read_only_disk_opens_for_reading() {
+        let dir = tempfile::tempdir().unwrap();
+        let (place, owner) = (Place::system().file(&FileName::known("note")), Owner::System);
+        settle(dir.path()).writing(&owner, |writer| writer.write(&place, b"words", Expect::Anything)).unwrap();
+        let before = tree(dir.path());
+        for error in [std::io::ErrorKind::ReadOnlyFilesystem, std::io::ErrorKind::PermissionDenied] {
+            let faults = Some(Faults::at(1, error, true));
+            let (store, opened) = Store::open(dir.path(), Opening { serve: true, adopt: false, faults }).unwrap();
+            assert_eq!((opened, store.read(&place).unwrap()), (Opened::Ours, b"words".to_vec()));
+            assert_eq!(open(dir.path()).err().unwrap().code(), "folder_in_use", "it is locked as ever");
+            let lock = std::fs::File::open(dir.path().join("_system/locks/system")).unwrap();
+            store
+                .writing(&owner, |writer| {
+                    assert!(lock.try_lock().is_err(), "and so is what is written to");
+                    assert_eq!(writer.remove(&place).unwrap_err().code(), "storage");
+                    Ok(())
+                })
+                .unwrap();
+        }
+        let but_who_serves = |tree: Vec<(std::path::PathBuf, Vec<u8>)>| -> Vec<_> {
+            tree.into_iter().filter(|(path, _)| !path.ends_with(SERVER_LOCK)).collect()
+        };
+        assert_eq!(but_who_serves(tree(dir.path())), but_who_serves(before));
+    }
+
+    #[test]
     fn nothing_is_written_where_the_folder_has_vanished() {
         let dir = tempfile::tempdir().unwrap();
         let (root, aside) = (dir.path().join("data"), dir.path().join("unplugged"));
