@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk::{Disk, Faults};
 use super::moment::Moments;
-use super::{FileName, Folder, Handle, Place, Store, write_failure};
+use super::{COMMAND_PATIENCE, FileName, Folder, Handle, Place, SERVER_PATIENCE, Store, write_failure};
 use crate::error::{Error, Result};
 
 /// The format of the data folder that this program writes.
@@ -103,6 +103,7 @@ impl Store {
             disk,
             locks: Mutex::default(),
             moments: Moments::default(),
+            patience: if server.is_some() { SERVER_PATIENCE } else { COMMAND_PATIENCE },
             server,
             install,
             marked: AtomicBool::new(opened == Opened::Ours),
