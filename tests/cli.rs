@@ -126,6 +126,7 @@ fn a_backup_comes_back_from_the_command_line() {
     let ran = run(folder.path(), &["restore", "ada", "ada.zip", "--dry-run"]).expect(0);
     assert!(ran.out.contains("every file matches its checksum") && ran.out.contains("Nothing was changed."), "{ran:?}");
     run(folder.path(), &["restore", "ada", "ada.zip"]).expect(1).says(&["--yes"]);
+    assert!(files::names_in(&data.join("_system/restores")).is_empty(), "a restore that nobody agreed to is left");
     run(folder.path(), &["restore", "ada", "ada.zip", "--parts", "nonsense", "--yes"]).expect(1);
     now.is_still(&of_ada(), "a dry run");
     run(folder.path(), &["restore", "ada", "ada.zip", "--parts", "settings", "--yes"]).expect(0);

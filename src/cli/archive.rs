@@ -110,8 +110,16 @@ pub fn restore(common: &Common, args: &RestoreArgs) -> Result<()> {
         }
     };
     explain(&prepared.plan, &parts);
-    if args.dry_run || !(args.yes || agreed()?) {
+    let goes_ahead = if args.dry_run {
+        Ok(false)
+    } else if args.yes {
+        Ok(true)
+    } else {
+        agreed()
+    };
+    if !matches!(goes_ahead, Ok(true)) {
         app.store.discard_restore(&handle, &prepared.id)?;
+        goes_ahead?;
         println!("Nothing was changed.");
         return Ok(());
     }

@@ -45,7 +45,7 @@ impl Common {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         let mut sources = Sources { file, settings: None, env, overrides };
-        // The admin's settings lie in the data folder, so the folder has to be known first.
+        // `_system/settings.json` lies in the data folder, so the folder has to be known first.
         let first = config::load(sources.clone())?;
         let settings = first.config.data_root.join("_system/settings.json");
         match read_host_file(&settings, config::MAX_SOURCE_BYTES as u64) {

@@ -75,7 +75,7 @@ pub fn run(common: &Common, options: Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("tavernkeep")
-        .max_blocking_threads(64)
+        .max_blocking_threads(256)
         .build()
         .context("Could not start the runtime")?;
     let result = runtime.block_on(open(app, tls));

@@ -46,7 +46,7 @@ impl Default for HostWhitelist {
 pub struct ForwardedHeaders {
     /// `X-Real-IP`. Default `true`.
     pub x_real_ip: bool,
-    /// `X-Forwarded-For`, of which the first address counts. Default `true`.
+    /// `X-Forwarded-For`, of which the last address that is not a trusted proxy counts. Default `true`.
     pub x_forwarded_for: bool,
     /// `CF-Connecting-IP`, sent by Cloudflare. Default `false`.
     pub cf_connecting_ip: bool,
@@ -80,7 +80,7 @@ impl Default for Sso {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RateLimiting {
-    /// Count by the address in the `forwardedHeaders` instead of the connection's. Default `false`.
+    /// Has no effect: the address that a trusted proxy names always counts, else the connection's. Default `false`.
     pub prefer_real_ip_header: bool,
     /// Basic authentication, attempts per minute. Default `5`.
     pub basic_auth_max_attempts: u32,

@@ -102,7 +102,7 @@ pub struct Ssl {
     /// The private key, PEM; relative likewise. Default `./certs/privkey.pem`.
     #[serde(serialize_with = "lossy")]
     pub key_path: PathBuf,
-    /// Passphrase of the private key; empty if it has none. Default empty.
+    /// Passphrase of the private key. Refused unless empty: such keys are not supported. Default empty.
     pub key_passphrase: Secret,
 }
 

@@ -1,7 +1,7 @@
 //! `config.yaml`, typed: defaults, environment, command line, and where each value came from.
 //!
 //! Pure code: callers read the files and the environment and pass texts in. Five layers, each of which may set any key:
-//! command line > `TAVERNKEEP_*` environment > `_system/settings.json` (the admin panel) > `config.yaml` > default.
+//! command line > `TAVERNKEEP_*` environment > `_system/settings.json` > `config.yaml` > default.
 //!
 //! - [`Config`] and its parts (one file per topic) say what there is. Everything else follows from them by serde: the
 //!   known keys, their kinds, the names of the variables, what `tavernkeep config` prints. A new key is a new field, a

@@ -18,7 +18,7 @@ pub enum Origin {
         /// Column of the key.
         column: usize,
     },
-    /// `_system/settings.json`, which the admin panel writes.
+    /// `_system/settings.json`, which the host may write.
     Settings,
     /// The environment variable of this name.
     Env(String),
@@ -33,7 +33,7 @@ impl fmt::Display for Origin {
             Origin::File { file, line, column } => {
                 write!(f, "{}, line {line}, column {column}", file.display())
             }
-            Origin::Settings => f.write_str("admin panel (_system/settings.json)"),
+            Origin::Settings => f.write_str("_system/settings.json"),
             Origin::Env(name) => f.write_str(name),
             Origin::CommandLine => f.write_str("command line"),
         }
@@ -51,7 +51,7 @@ pub enum ConfigError {
         /// Its size in bytes.
         size: usize,
     },
-    /// Not YAML (or, for the admin panel's settings, not JSON). The reason carries line and column.
+    /// Not YAML (or, for `_system/settings.json`, not JSON). The reason carries line and column.
     #[error("{source_name}: cannot be read: {reason}")]
     Syntax {
         /// The file or variable.
@@ -112,7 +112,7 @@ pub enum Warning {
         /// Their full paths.
         keys: Vec<String>,
     },
-    /// A key that the admin panel's settings cannot set, because those are found through it.
+    /// A key that `_system/settings.json` cannot set, because that is found through it.
     NotInSettings {
         /// Full path of the key.
         key: String,

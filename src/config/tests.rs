@@ -294,11 +294,11 @@ fn unknown_variables_are_warnings_and_foreign_ones_are_not() {
 }
 
 #[test]
-fn the_admin_panels_settings_are_checked_like_the_file() {
+fn the_settings_in_the_data_folder_are_checked_like_the_file() {
     let settings = |text: &str| Sources { settings: Some(text.into()), ..Sources::default() };
     assert_eq!(
         refused(settings(r#"{"ssl": {"enabled": 1}}"#)),
-        "admin panel (_system/settings.json): ssl.enabled: expected true or false, found the number 1"
+        "_system/settings.json: ssl.enabled: expected true or false, found the number 1"
     );
     assert!(refused(settings("{,}")).starts_with("_system/settings.json: cannot be read: "));
     assert!(refused(settings(r#"{"port": 1} {}"#)).contains("trailing characters"));

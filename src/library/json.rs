@@ -1,5 +1,7 @@
 //! JSON text as text: checked and indented without touching numbers, keys or their order.
 
+use std::collections::BTreeSet;
+
 use serde::de::IgnoredAny;
 
 use crate::error::{Error, Result};
@@ -33,6 +35,18 @@ fn too_deep() -> Error {
 
 fn wrong(why: &str) -> Error {
     Error::invalid("bad_json", format!("This is not a JSON object: {why}."))
+}
+
+/// The top-level keys of a JSON object that is indented as [`indent`] does it, as they are written.
+///
+/// They are what follows a line break, four spaces and a quote: strings have no line breaks in them. Settings are compared
+/// at every save, and this takes a small part of the time that parsing does.
+pub fn keys_of_indented(text: &[u8]) -> BTreeSet<&[u8]> {
+    text.split(|byte| *byte == b'\n')
+        .filter_map(|line| line.strip_prefix(b"    ".as_slice()))
+        .filter(|rest| rest.starts_with(b"\""))
+        .map(|rest| &rest[..string_end(rest, 0).min(rest.len())])
+        .collect()
 }
 
 /// How deep valid JSON is nested.
@@ -168,6 +182,15 @@ mod tests {
         let text = "{\"a\":".repeat(levels - 1) + "{}" + &"}".repeat(levels - 1);
         assert_eq!(check_object(text.as_bytes()).is_ok(), good);
         assert_eq!(check_and_indent(text.as_bytes()).is_ok(), good);
+    }
+
+    #[test]
+    fn top_level_keys_are_found_and_no_others() {
+        let text = indent(br#"{"a":{"b":1,"c":["    \"no\": 1"]},"d\"e":"\n    \"x\": 1","f":[{"g":2}]}"#).unwrap();
+        let keys: Vec<&[u8]> = keys_of_indented(&text).into_iter().collect();
+        assert_eq!(keys, [b"\"a\"".as_slice(), b"\"d\\\"e\"", b"\"f\""]);
+        assert!(keys_of_indented(b"{}").is_empty());
+        let _ = keys_of_indented(b"    \"open");
     }
 
     proptest::proptest! {

@@ -1,5 +1,7 @@
 //! The presets, themes and names that SillyTavern's client loads together with the settings.
 
+use std::error::Error as _;
+use std::io;
 use std::sync::Arc;
 
 use serde::de::IgnoredAny;
@@ -7,7 +9,7 @@ use serde_json::value::RawValue;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::store::{Entry, Folder, Handle, Place, Store};
 
 const ENDING: &str = ".json";
@@ -64,17 +66,33 @@ fn json_files(store: &Store, handle: &Handle, folder: &'static str) -> Result<Ve
     Ok(entries)
 }
 
-/// The texts with their names. Files that are not UTF-8 are left out: the client could not read them either.
+/// The texts with their names. Files that are not UTF-8 are left out: the client could not read them either. So are those
+/// that vanished meanwhile or cannot be read for a reason of their own; a failing disk is an error.
 fn read_all(store: &Store, handle: &Handle, folder: &'static str, entries: &[Entry]) -> Result<Vec<(String, String)>> {
     let place = Place::of(handle).folder(Folder(folder));
     let mut found = Vec::with_capacity(entries.len());
     for entry in entries {
-        match String::from_utf8(store.read(&place.file(&entry.name))?) {
+        let bytes = match store.read(&place.file(&entry.name)) {
+            Ok(bytes) => bytes,
+            Err(error) if is_of_one_file(&error) => {
+                tracing::warn!(?error, %handle, folder, file = %entry.name, "a preset that cannot be read is left out");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        match String::from_utf8(bytes) {
             Ok(text) => found.push((stem(entry), text)),
             Err(_) => warn_of_damage(handle, folder, entry.name.as_str()),
         }
     }
     Ok(found)
+}
+
+/// Whether a failed read says something of that file only, rather than of the disk.
+fn is_of_one_file(error: &Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    matches!(error.kind(), Kind::NotFound | Kind::TooLarge | Kind::Invalid)
+        || matches!(cause, Some(io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput))
 }
 
 fn stem(entry: &Entry) -> String {
@@ -109,6 +127,7 @@ fn rank(c: char) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::testing::{ada, house};
 
     /// The order was observed in SillyTavern 1.19.
     #[test]
@@ -119,5 +138,31 @@ mod tests {
         names.sort_by_cached_key(|name| collation_key(name));
         let sorted: Vec<&str> = names.iter().filter_map(|name| name.strip_suffix(ENDING)).collect();
         assert_eq!(sorted, expected);
+    }
+
+    /// A file that cannot be read is no reason to show none of the others.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test changes files as another program would")]
+    fn a_file_that_cannot_be_read_is_left_out() {
+        let (root, store) = house(&[("themes/Dark.json", b"{}"), ("themes/Light.json", b"{}")]);
+        let huge = std::fs::File::create(root.path().join("ada/themes/Huge.json")).unwrap();
+        huge.set_len(crate::store::READ_LIMIT + 1).unwrap();
+        let store = Arc::new(store);
+        assert_eq!(by_name(&store, &ada(), "themes").unwrap().names, ["Dark", "Light"]);
+        assert_eq!(values(&store, &ada(), "themes").unwrap().len(), 2);
+        // Listed, and then gone, or something else, before it was read.
+        let entries = json_files(&store, &ada(), "themes").unwrap();
+        std::fs::remove_file(root.path().join("ada/themes/Dark.json")).unwrap();
+        std::fs::remove_file(root.path().join("ada/themes/Huge.json")).unwrap();
+        std::fs::create_dir(root.path().join("ada/themes/Huge.json")).unwrap();
+        let read = read_all(&store, &ada(), "themes", &entries).unwrap();
+        assert_eq!(read, [("Light".to_owned(), "{}".to_owned())]);
+    }
+
+    #[test]
+    fn a_failing_disk_is_no_list_without_presets() {
+        let storage = Error::storage("read a file", io::Error::from(io::ErrorKind::Other));
+        let denied = Error::storage("read a file", io::Error::from(io::ErrorKind::PermissionDenied));
+        assert!(!is_of_one_file(&storage) && is_of_one_file(&denied));
     }
 }

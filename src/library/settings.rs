@@ -115,10 +115,14 @@ impl Settings {
     }
 
     /// Replaces the settings by `text`, if it is a JSON object and what is there is what is expected. Makes a snapshot
-    /// now and then. Returns the text as it was saved.
+    /// now and then; and one of what is there, where a caller who does not say what they replace leaves out whole keys of
+    /// it: a page that was stale, or loaded by half, must not wipe what it never knew. Returns the text as it was saved.
     pub fn save(&self, handle: &Handle, text: &[u8], expect: Expect) -> Result<Vec<u8>> {
         let indented = json::check_and_indent(text)?;
         self.store.writing(&Owner::User(handle.clone()), |writer| {
+            if expect == Expect::Anything {
+                self.keep_what_is_lost(writer, handle, &indented)?;
+            }
             writer.write(&place(handle), &indented, expect)?;
             if self.is_due(handle) {
                 self.snapshot_quietly(writer, handle, &indented);
@@ -176,7 +180,7 @@ impl Settings {
     pub fn snapshot(&self, handle: &Handle) -> Result<Option<FileName>> {
         self.store.writing(&Owner::User(handle.clone()), |writer| {
             let text = self.store.read(&place(handle))?;
-            snapshots::make(&self.store, writer, handle, &text, self.keep)
+            snapshots::make(&self.store, writer, handle, &text, self.keep, None)
         })
     }
 
@@ -229,13 +233,23 @@ impl Settings {
     fn keep_present(&self, writer: &Writer<'_>, handle: &Handle, protect: Option<&FileName>) -> Result<()> {
         let Some(text) = self.store.read_if_there(&place(handle))? else { return Ok(()) };
         if text != DEFAULTS {
-            snapshots::make(
-                &self.store,
-                writer,
-                handle,
-                &text,
-                self.keep.saturating_add(usize::from(protect.is_some())),
-            )?;
+            snapshots::make(&self.store, writer, handle, &text, self.keep, protect)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a snapshot of the present settings, if `text` has not all of their top-level keys.
+    fn keep_what_is_lost(&self, writer: &Writer<'_>, handle: &Handle, text: &[u8]) -> Result<()> {
+        let Some(present) = self.store.read_if_there(&place(handle))? else { return Ok(()) };
+        if present == text || present == DEFAULTS {
+            return Ok(());
+        }
+        // SillyTavern writes its files as we do; one that somebody wrote by hand is brought into that form.
+        let as_ours = if present.starts_with(b"{\n    \"") { None } else { json::check_and_indent(&present).ok() };
+        let before = json::keys_of_indented(as_ours.as_deref().unwrap_or(&present));
+        if !before.is_subset(&json::keys_of_indented(text)) {
+            tracing::warn!(%handle, "a save leaves out keys of the settings; what was there is kept as a snapshot");
+            snapshots::make(&self.store, writer, handle, &present, self.keep, None)?;
         }
         Ok(())
     }
@@ -283,7 +297,7 @@ impl Settings {
 
     /// The settings are saved already; a snapshot that fails is said in the log and tried again later.
     fn snapshot_quietly(&self, writer: &Writer<'_>, handle: &Handle, text: &[u8]) {
-        if let Err(error) = snapshots::make(&self.store, writer, handle, text, self.keep) {
+        if let Err(error) = snapshots::make(&self.store, writer, handle, text, self.keep, None) {
             tracing::warn!(?error, %handle, "an automatic snapshot of the settings failed");
         }
     }
@@ -297,4 +311,51 @@ pub fn place(handle: &Handle) -> Place {
 /// The default settings' text.
 pub fn defaults() -> &'static [u8] {
     DEFAULTS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{ada, house};
+
+    fn kept(settings: &Settings) -> Vec<String> {
+        let read = |snapshot: Snapshot| settings.read_snapshot(&ada(), snapshot.name.as_str()).unwrap();
+        let texts = settings.snapshots(&ada()).unwrap().into_iter().map(read);
+        texts.map(|text| String::from_utf8(text).unwrap().split_whitespace().collect()).collect()
+    }
+
+    #[test]
+    fn a_save_that_leaves_out_what_it_never_knew_keeps_it() {
+        let (_root, store) = house(&[]);
+        let settings = Settings::new(Arc::new(store), 10);
+        let save = |text: &str| settings.save(&ada(), text.as_bytes(), Expect::Anything).unwrap();
+        save(r#"{"a":1,"b":{"c":1}}"#);
+        let first = kept(&settings);
+        assert_eq!(first, [r#"{"a":1,"b":{"c":1}}"#], "the first save since the start");
+        save(r#"{"a":2,"b":{"d":1},"e":1}"#);
+        assert_eq!(kept(&settings), first, "no key of the object is lost");
+        let version = save(r#"{"a":3}"#);
+        assert_eq!(kept(&settings).len(), 2);
+        assert!(kept(&settings).contains(&r#"{"a":2,"b":{"d":1},"e":1}"#.to_owned()));
+        settings.save(&ada(), b"{}", Expect::Version(version)).unwrap();
+        assert_eq!(kept(&settings).len(), 2, "whoever names what they replace has seen it");
+    }
+
+    #[test]
+    fn bringing_a_snapshot_back_never_removes_it() {
+        let (_root, store) = house(&[]);
+        let store = Arc::new(store);
+        let many = Settings::new(Arc::clone(&store), 10);
+        for n in 0..4 {
+            many.save(&ada(), format!(r#"{{"n":{n}}}"#).as_bytes(), Expect::Anything).unwrap();
+            many.snapshot(&ada()).unwrap();
+        }
+        // The host has lowered the number since.
+        let few = Settings::new(store, 2);
+        let oldest = few.snapshots(&ada()).unwrap().pop().unwrap().name;
+        many.save(&ada(), b"{\"n\":\"later\"}", Expect::Anything).unwrap();
+        few.restore_snapshot(&ada(), oldest.as_str()).unwrap();
+        assert!(few.read_snapshot(&ada(), oldest.as_str()).is_ok());
+        assert_eq!(kept(&few), [r#"{"n":"later"}"#, r#"{"n":3}"#, r#"{"n":0}"#], "one more than usual, for a while");
+    }
 }

@@ -40,13 +40,15 @@ pub fn check_name(handle: &Handle, name: &str) -> Result<FileName> {
     FileName::parse(name).map_err(|_| wrong())
 }
 
-/// Keeps `text` as a snapshot, unless the newest one already says the same; then removes the oldest beyond `keep`.
+/// Keeps `text` as a snapshot, unless the newest one already says the same; then removes the oldest beyond `keep`, but for
+/// the one that is protected because it is about to be brought back.
 pub(super) fn make(
     store: &Store,
     writer: &Writer<'_>,
     handle: &Handle,
     text: &[u8],
     keep: usize,
+    protect: Option<&FileName>,
 ) -> Result<Option<FileName>> {
     let existing = list(store, handle)?;
     if let Some(newest) = existing.first()
@@ -56,7 +58,7 @@ pub(super) fn make(
         return Ok(None);
     }
     let name = write_new(writer, handle, text)?;
-    for old in existing.iter().skip(keep.saturating_sub(1)) {
+    for old in existing.iter().skip(keep.saturating_sub(1)).filter(|old| Some(&old.name) != protect) {
         writer.remove(&place(handle, &old.name))?;
     }
     Ok(Some(name))

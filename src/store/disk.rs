@@ -233,7 +233,9 @@ impl Disk {
     /// A temporary file, mode 0600, that vanishes unless persisted.
     pub(crate) fn temp_in(&self, folder: &Path) -> io::Result<tempfile::NamedTempFile> {
         self.step(Step::Create)?;
-        tempfile::Builder::new().prefix(TEMP_PREFIX).suffix(".tmp").tempfile_in(folder)
+        let temp = temp_in(folder)?;
+        hand_over(temp.as_file(), folder);
+        Ok(temp)
     }
 
     /// A file without a name, which nobody else can open and which vanishes with its last handle.
@@ -248,7 +250,9 @@ impl Disk {
         options.write(true).create_new(true);
         private(&mut options);
         self.step(Step::Create)?;
-        options.open(path)
+        let file = options.open(path)?;
+        hand_over(&file, parent(path)?);
+        Ok(file)
     }
 
     /// Gives a file the time, and where there are such, the permission bits of the one it was copied from.
@@ -274,10 +278,14 @@ impl Disk {
             Err(error) => return Err(error),
         };
         let mut options = OpenOptions::new();
-        options.append(true).create(true);
+        // Only what was surely made here is handed over: never what a link put there meanwhile leads to.
+        options.append(true).create_new(is_new);
         private(&mut options);
         self.step(if is_new { Step::Create } else { Step::Read })?;
         let mut file = options.open(path)?;
+        if is_new {
+            hand_over(&file, parent(path)?);
+        }
         let before = file.seek(io::SeekFrom::End(0))?;
         let written = self.write(&mut file, bytes).and_then(|()| {
             self.step(Step::Sync)?;
@@ -340,7 +348,10 @@ impl Disk {
         }
         match builder.create(path) {
             Ok(()) => match path.parent().filter(|above| !above.as_os_str().is_empty()) {
-                Some(above) => self.sync_folder(above),
+                Some(above) => {
+                    hand_folder_over(path, above);
+                    self.sync_folder(above)
+                }
                 None => Ok(()),
             },
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -360,14 +371,72 @@ impl Disk {
         absent_is_fine(fs::remove_dir_all(path))
     }
 
-    /// Opens a lock file, making it if need be.
+    /// Opens a lock file, making it if need be. Where the disk takes no writes, one that is there can still be locked.
     pub(crate) fn lock_file(&self, path: &Path) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        private(&mut options);
-        options.open(path)
+        let opened = self.step(Step::Create).and_then(|()| match open_to_write(path, false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match open_to_write(path, true) {
+                Ok(file) => {
+                    hand_over(&file, parent(path)?);
+                    Ok(file)
+                }
+                // Another process was quicker.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open_to_write(path, false),
+                Err(error) => Err(error),
+            },
+            other => other,
+        });
+        opened.or_else(|error| File::open(path).map_err(|_| error))
     }
 }
+
+fn open_to_write(path: &Path, create: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(create);
+    private(&mut options);
+    options.open(path)
+}
+
+/// A temporary file, mode 0600, that stays with whoever runs the program.
+pub(super) fn temp_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new().prefix(TEMP_PREFIX).suffix(".tmp").tempfile_in(folder)
+}
+
+/// Gives what root has just made to whoever owns the folder that it is in: a command that root runs beside the server of
+/// another user must leave nothing that the server cannot read. Some file systems know no owners, so that this may fail.
+#[cfg(unix)]
+fn hand_over(made: &File, folder: &Path) {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let handed = fs::metadata(folder).and_then(|above| {
+        let made_as = made.metadata()?;
+        if above.uid() == 0 || made_as.uid() == above.uid() {
+            return Ok(());
+        }
+        fchown(made, Some(above.uid()), Some(above.gid()))
+    });
+    if let Err(error) = handed {
+        tracing::warn!(%error, folder = %folder.display(), "a new file stays root's; the server may not be able to read it");
+    }
+}
+
+#[cfg(not(unix))]
+fn hand_over(_: &File, _: &Path) {}
+
+/// The same for a folder, which is opened where it was made: a link that took its place is not followed.
+#[cfg(unix)]
+fn hand_folder_over(path: &Path, above: &Path) {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
+    match OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path) {
+        Ok(folder) => hand_over(&folder, above),
+        Err(error) => tracing::warn!(%error, folder = %path.display(), "a new folder could not be looked at"),
+    }
+}
+
+#[cfg(not(unix))]
+fn hand_folder_over(_: &Path, _: &Path) {}
 
 pub(super) fn private(options: &mut OpenOptions) {
     #[cfg(unix)]
@@ -399,4 +468,54 @@ pub(crate) fn measure(path: &Path) -> io::Result<(u64, u64)> {
         .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_type().is_file()))
         .count();
     Ok((bytes, files as u64))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, chown};
+
+    use super::*;
+
+    /// As root, what is made in somebody's folder is theirs; as anybody else, nothing is attempted.
+    #[test]
+    fn what_root_makes_belongs_to_the_owner_of_the_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let euid = rustix::process::geteuid();
+        let theirs = if euid.is_root() { (4321, 4322) } else { (euid.as_raw(), rustix::process::getegid().as_raw()) };
+        let root = dir.path().join("house");
+        fs::create_dir(&root).unwrap();
+        if euid.is_root() {
+            chown(&root, Some(theirs.0), Some(theirs.1)).unwrap();
+        }
+        let disk = Disk::default();
+        disk.make_folders(&root.join("a/b")).unwrap();
+        disk.replace(&root.join("a/replaced"), b"1").unwrap();
+        disk.create(&root.join("a/b/created"), b"1").unwrap();
+        disk.append(&root.join("appended"), b"1").unwrap();
+        drop(disk.new_file(&root.join("new")).unwrap());
+        drop(disk.lock_file(&root.join("lock")).unwrap());
+        super::super::note_on_host(&root.join("note"), b"1").unwrap();
+        for name in ["a", "a/b", "a/replaced", "a/b/created", "appended", "new", "lock", "note"] {
+            let meta = fs::symlink_metadata(root.join(name)).unwrap();
+            assert_eq!((meta.uid(), meta.gid()), theirs, "{name}");
+        }
+        // A backup stays with whoever wrote it.
+        super::super::HostFile::create(&root.join("ada.zip")).unwrap().keep().unwrap();
+        assert_eq!(fs::metadata(root.join("ada.zip")).unwrap().uid(), euid.as_raw());
+    }
+
+    #[test]
+    fn an_owner_is_never_given_what_a_link_leads_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, outside) = (dir.path().join("house"), dir.path().join("outside"));
+        fs::create_dir(&root).unwrap();
+        fs::write(&outside, b"1").unwrap();
+        let before = fs::metadata(&outside).unwrap().uid();
+        if rustix::process::geteuid().is_root() {
+            chown(&root, Some(4321), Some(4321)).unwrap();
+        }
+        std::os::unix::fs::symlink(&outside, root.join("lock")).unwrap();
+        drop(Disk::default().lock_file(&root.join("lock")).unwrap());
+        assert_eq!(fs::metadata(&outside).unwrap().uid(), before);
+    }
 }

@@ -1,13 +1,16 @@
 //! Files of the host outside the data folder: the configuration, certificates, the client that is served, archives that
 //! come and go, the log. They are here because this room alone touches files.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::disk::{Disk, parent, private};
+use super::disk::{Disk, parent, private, temp_in};
 use super::names::RelPath;
+
+/// The largest file of a served folder that is read into memory at once.
+const PUBLIC_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// A text file of the host, outside the data folder (the configuration, a certificate), of at most `limit` bytes.
 pub fn read_host_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
@@ -20,22 +23,37 @@ pub fn read_host_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A plain file below a folder of the host that is served to browsers, with its time; `None` when there is none. Links that
-/// lead out of the folder are not followed.
+/// The whole of what [`open_public`] finds, with its time. One that is too large to be held in memory is refused with
+/// `FileTooLarge`.
 pub fn read_public(folder: &Path, path: &RelPath) -> io::Result<Option<(Vec<u8>, Option<SystemTime>)>> {
-    let found = folder.canonicalize().and_then(|root| Ok((folder.join(path.as_str()).canonicalize()?, root)));
-    let (path, root) = match found {
-        Ok(found) => found,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(None);
-        }
-        Err(error) => return Err(error),
-    };
-    if !path.starts_with(&root) || !fs::metadata(&path)?.is_file() {
-        return Ok(None);
+    let Some((file, size, modified)) = open_public(folder, path)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    // It may grow while it is read.
+    if size > PUBLIC_LIMIT || file.take(PUBLIC_LIMIT + 1).read_to_end(&mut bytes)? as u64 > PUBLIC_LIMIT {
+        let why = format!("more than {PUBLIC_LIMIT} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
-    let modified = fs::metadata(&path)?.modified().ok();
-    Ok(Some((fs::read(&path)?, modified)))
+    Ok(Some((bytes, modified)))
+}
+
+/// Opens a plain file below a folder of the host that is served to browsers, with its size and time; `None` when there is
+/// none. Links that lead out of the folder are not followed.
+pub fn open_public(folder: &Path, path: &RelPath) -> io::Result<Option<(File, u64, Option<SystemTime>)>> {
+    let found = folder.canonicalize().and_then(|root| {
+        let path = folder.join(path.as_str()).canonicalize()?;
+        if path.starts_with(&root) { Disk::default().open(&path).map(Some) } else { Ok(None) }
+    });
+    let file = match found {
+        Ok(Some(file)) => file,
+        Ok(None) => return Ok(None),
+        Err(error) => {
+            // What is there and is no plain file is `InvalidInput`.
+            use io::ErrorKind::{InvalidInput, NotADirectory, NotFound};
+            return if matches!(error.kind(), NotFound | NotADirectory | InvalidInput) { Ok(None) } else { Err(error) };
+        }
+    };
+    let meta = file.metadata()?;
+    Ok(Some((file, meta.len(), meta.modified().ok())))
 }
 
 /// Opens a file of the host for reading: an archive to be restored.
@@ -60,13 +78,14 @@ pub struct HostFile {
 }
 
 impl HostFile {
-    /// Starts the file. Something else under its name is refused at the end.
+    /// Starts the file. Something else under its name is refused at the end. It belongs to whoever runs the program, also in
+    /// somebody else's folder: a backup is not for others to read.
     pub fn create(path: &Path) -> io::Result<Self> {
         let folder = match parent(path)? {
             empty if empty.as_os_str().is_empty() => Path::new("."),
             folder => folder,
         };
-        Ok(Self { temp: Disk::default().temp_in(folder)?, path: path.to_owned() })
+        Ok(Self { temp: temp_in(folder)?, path: path.to_owned() })
     }
 
     /// Gives the file its name, once its bytes are on the disk.
@@ -99,4 +118,37 @@ pub fn open_log(path: &Path) -> io::Result<File> {
     options.append(true).create(true);
     private(&mut options);
     options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_served_file_is_opened_whatever_its_size_and_read_up_to_a_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |path: &str| RelPath::parse(path).unwrap();
+        std::fs::create_dir(dir.path().join("folder")).unwrap();
+        std::fs::write(dir.path().join("small.js"), b"small").unwrap();
+        File::create(dir.path().join("large.bin")).unwrap().set_len(PUBLIC_LIMIT + 1).unwrap();
+        let (bytes, modified) = read_public(dir.path(), &path("small.js")).unwrap().unwrap();
+        assert_eq!((bytes.as_slice(), modified.is_some()), (b"small".as_slice(), true));
+        assert_eq!(open_public(dir.path(), &path("large.bin")).unwrap().unwrap().1, PUBLIC_LIMIT + 1);
+        let refused = read_public(dir.path(), &path("large.bin")).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
+        for nothing in ["folder", "none", "small.js/below"] {
+            assert!(open_public(dir.path(), &path(nothing)).unwrap().is_none(), "{nothing}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_out_of_a_served_folder_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let served = dir.path().join("served");
+        std::fs::create_dir(&served).unwrap();
+        std::fs::write(dir.path().join("outside"), b"1").unwrap();
+        std::os::unix::fs::symlink("../outside", served.join("link")).unwrap();
+        assert!(open_public(&served, &RelPath::parse("link").unwrap()).unwrap().is_none());
+    }
 }

@@ -28,19 +28,24 @@ pub mod restore;
 mod swap;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 pub mod trash;
 pub mod undo;
 pub mod version;
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 pub use disk::{Faults, Stat, Step};
-pub use host::{HostFile, create_host_file, note_on_host, open_host_file, open_log, read_host_file, read_public};
+pub use host::{
+    HostFile, create_host_file, note_on_host, open_host_file, open_log, open_public, read_host_file, read_public,
+};
 pub use ids::{RestoreId, UndoId};
 pub use names::{FileName, Handle, RelPath};
 pub use opening::{Install, Opened};
@@ -56,6 +61,20 @@ use moment::Moments;
 
 /// The largest file that is read into memory at once, in bytes. SillyTavern's own limit for a JSON body.
 pub const READ_LIMIT: u64 = 500 * 1024 * 1024;
+
+/// How many may wait until a user's folder is free. Each waits on a thread of the server's, of which there are not so many
+/// that one user's could be spared.
+const USER_WAITERS: usize = 4;
+/// The same for what everyone's requests write to, each for a moment.
+const SHARED_WAITERS: usize = 512;
+/// How long the server waits for another process.
+const SERVER_PATIENCE: Duration = Duration::from_secs(10);
+/// The same for the audit log, whose entries are kept in memory and written with the next one.
+const EVENTS_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a command waits: nobody else has to wait for it.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
+/// The longest sleep between two tries.
+const LONGEST_NAP: Duration = Duration::from_millis(20);
 
 /// A file in a listing.
 #[derive(Debug, Clone)]
@@ -93,6 +112,13 @@ impl Owner {
             Self::Events => "events".to_owned(),
         }
     }
+
+    fn waiters_max(&self) -> usize {
+        match self {
+            Self::User(_) => USER_WAITERS,
+            Self::System | Self::Events => SHARED_WAITERS,
+        }
+    }
 }
 
 /// A data folder in use.
@@ -105,14 +131,35 @@ pub struct Store {
     moments: Moments,
     /// Held while this process serves the folder; `None` for a command beside the server.
     server: Option<File>,
+    /// How long a write waits for another process.
+    patience: Duration,
     install: Install,
     /// Whether the folder has its mark: only not during the first start.
     marked: AtomicBool,
 }
 
+#[derive(Default)]
 struct OwnerLock {
     /// The lock file, opened at the first write; locked between processes while a write goes on.
     file: Mutex<Option<File>>,
+    /// How many are in [`Store::writing`]: one at work, the others waiting.
+    inside: AtomicUsize,
+}
+
+/// A place in the queue before a lock, given back when dropped.
+struct Queued<'a>(&'a AtomicUsize);
+
+impl<'a> Queued<'a> {
+    fn join(lock: &'a OwnerLock, waiters_max: usize) -> Result<Self> {
+        let queued = Self(&lock.inside);
+        if queued.0.fetch_add(1, Ordering::AcqRel) > waiters_max { Err(busy()) } else { Ok(queued) }
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Store {
@@ -145,7 +192,7 @@ impl Store {
         self.disk.read(&self.path(place), limit).map_err(|error| failure("read a file", place, error))
     }
 
-    /// The file's bytes and version, or `None` when it is not there.
+    /// The file's bytes, or `None` when it is not there.
     pub fn read_if_there(&self, place: &Place) -> Result<Option<Vec<u8>>> {
         if_there(self.read(place))
     }
@@ -196,27 +243,33 @@ impl Store {
     /// Runs `work` while nobody else writes to what `owner` owns, in this process or another. An exchange of a user's files
     /// that was interrupted is brought to its end first, so that nobody writes into half of one.
     ///
-    /// Blocks; call it where blocking is fine. Nested calls take owners in the order of [`Owner`]'s variants.
+    /// Blocks, but neither with many others nor without end: where somebody else goes on writing, the answer is that the
+    /// owner is busy. Nested calls take owners in the order of [`Owner`]'s variants.
     pub fn writing<T>(&self, owner: &Owner, work: impl FnOnce(&Writer<'_>) -> Result<T>) -> Result<T> {
         self.check_still_there()?;
-        let lock = Arc::clone(
-            lock(&self.locks).entry(owner.clone()).or_insert_with(|| Arc::new(OwnerLock { file: Mutex::new(None) })),
-        );
-        let mut file = lock_ref(&lock.file);
+        let until = Instant::now() + self.patience_for(owner);
+        let waited_for = Arc::clone(lock(&self.locks).entry(owner.clone()).or_default());
+        let _queued = Queued::join(&waited_for, owner.waiters_max())?;
+        let mut file = lock(&waited_for.file);
         if file.is_none() {
             let path = self.path(&Place::system().folder(Folder::LOCKS)).join(owner.lock_name());
             // A disk too full even for an empty lock file must not keep this process from writing.
             *file = self.disk.lock_file(&path).map_err(|error| tracing::warn!(%error, "no lock file")).ok();
         }
-        let between_processes = match file.as_ref() {
-            Some(file) => Some(FileLock::take(file).map_err(|error| Error::storage("lock a folder", error))?),
-            None => None,
-        };
+        let between_processes = file.as_ref().map(|file| FileLock::take(file, until)).transpose()?;
         let keeps_processes_out = between_processes.is_some();
         if let Owner::User(handle) = owner {
             self.settle(handle, keeps_processes_out)?;
         }
         work(&Writer { store: self, root: owner.root(), keeps_processes_out })
+    }
+
+    /// How long a write waits for another process.
+    fn patience_for(&self, owner: &Owner) -> Duration {
+        match owner {
+            Owner::Events if self.is_server() => self.patience.min(EVENTS_PATIENCE),
+            _ => self.patience,
+        }
     }
 
     /// Refuses to write where the data folder has vanished: into the empty mount point of a disk that was unplugged.
@@ -241,7 +294,9 @@ impl Store {
         let user = Place::of(handle);
         for folder in USER_FOLDERS {
             let place = user.folder(*folder);
-            self.disk.make_folders(&self.path(&place)).map_err(|error| failure("make a folder", &place, error))?;
+            self.disk
+                .make_folders(&self.path(&place))
+                .map_err(|error| write_failure("make a folder", &place, error))?;
         }
         Ok(())
     }
@@ -259,7 +314,7 @@ impl Writer<'_> {
     /// Replaces a file, if what is there is what the caller expects.
     pub fn write(&self, place: &Place, bytes: &[u8], expect: Expect) -> Result<()> {
         let path = self.own(place)?;
-        let saving = |error| failure("save a file", place, error);
+        let saving = |error| write_failure("save a file", place, error);
         match expect {
             Expect::Anything => {}
             Expect::Absent => return self.create(place, bytes),
@@ -279,7 +334,7 @@ impl Writer<'_> {
         let path = self.own(place)?;
         self.with_folder(&path, || self.store.disk.create(&path, bytes)).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => Error::conflict("conflict", "There already is a file of that name."),
-            _ => failure("save a file", place, error),
+            _ => write_failure("save a file", place, error),
         })
     }
 
@@ -287,18 +342,18 @@ impl Writer<'_> {
     pub fn append(&self, place: &Place, bytes: &[u8]) -> Result<()> {
         let path = self.own(place)?;
         self.with_folder(&path, || self.store.disk.append(&path, bytes))
-            .map_err(|error| failure("add to a file", place, error))
+            .map_err(|error| write_failure("add to a file", place, error))
     }
 
     /// Cuts a file to its first `size` bytes: for an incomplete last line that has been set aside.
     pub fn cut(&self, place: &Place, size: u64) -> Result<()> {
-        self.store.disk.cut(&self.own(place)?, size).map_err(|error| failure("mend a file", place, error))
+        self.store.disk.cut(&self.own(place)?, size).map_err(|error| write_failure("mend a file", place, error))
     }
 
     /// Removes a file; one that is not there is fine.
     pub fn remove(&self, place: &Place) -> Result<()> {
         let path = self.own(place)?;
-        let removing = |error| failure("remove a file", place, error);
+        let removing = |error| write_failure("remove a file", place, error);
         self.store.moments.keep(&path);
         self.store.disk.remove_file(&path).map_err(removing)?;
         match path.parent() {
@@ -309,7 +364,7 @@ impl Writer<'_> {
 
     /// Makes a folder with those above it; one that exists is fine.
     pub fn make_folder(&self, place: &Place) -> Result<()> {
-        self.store.disk.make_folders(&self.own(place)?).map_err(|error| failure("make a folder", place, error))
+        self.store.disk.make_folders(&self.own(place)?).map_err(|error| write_failure("make a folder", place, error))
     }
 
     /// Gives a file another name beside it; refuses when that name is taken.
@@ -317,7 +372,7 @@ impl Writer<'_> {
         let from = self.own(place)?;
         let Some(folder) = from.parent() else { return Err(Error::internal("a place without a folder")) };
         let to = folder.join(name.as_str());
-        let renaming = |error| failure("set a file aside", place, error);
+        let renaming = |error| write_failure("set a file aside", place, error);
         if self.store.disk.stat(&to).is_ok() {
             return Err(Error::conflict("conflict", "There already is a file of that name."));
         }
@@ -350,9 +405,18 @@ impl Writer<'_> {
 struct FileLock<'a>(&'a File);
 
 impl<'a> FileLock<'a> {
-    fn take(file: &'a File) -> io::Result<Self> {
-        file.lock()?;
-        Ok(Self(file))
+    /// Tries at least once, and then until the time is over.
+    fn take(file: &'a File, until: Instant) -> Result<Self> {
+        let mut nap = Duration::from_millis(1);
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::Error(error)) => return Err(Error::storage("lock a folder", error)),
+                Err(TryLockError::WouldBlock) if Instant::now() >= until => return Err(busy()),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(nap),
+            }
+            nap = LONGEST_NAP.min(nap * 2);
+        }
     }
 }
 
@@ -368,8 +432,12 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn lock_ref<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock(mutex)
+fn busy() -> Error {
+    Error::new(
+        Kind::Busy,
+        "busy",
+        "Somebody else is writing there, perhaps a backup from the host. Nothing was changed; try again in a moment.",
+    )
 }
 
 fn stale(expected: Version, found: Option<Version>) -> Error {
@@ -389,15 +457,26 @@ pub fn if_there<T>(result: Result<T>) -> Result<Option<T>> {
     }
 }
 
+/// What a failed write is called. That something is not there is no answer to a write: the disk, or somebody at it, took
+/// away what it was to go into.
+fn write_failure(doing: &'static str, place: &Place, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => disk_failure(doing, place, &error),
+        _ => failure(doing, place, error),
+    }
+}
+
+/// What a failed read is called.
 fn failure(doing: &'static str, place: &Place, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::not_found("There is no such file."),
         io::ErrorKind::FileTooLarge => {
             Error::new(Kind::TooLarge, "too_large", "This file is too large to be read at once.").because(error)
         }
-        kind => {
-            let with_place = io::Error::new(kind, format!("{}: {error}", place.as_path().display()));
-            Error::storage(doing, with_place)
-        }
+        _ => disk_failure(doing, place, &error),
     }
+}
+
+fn disk_failure(doing: &str, place: &Place, error: &io::Error) -> Error {
+    Error::storage(doing, io::Error::new(error.kind(), format!("{}: {error}", place.as_path().display())))
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk::{Disk, Faults};
 use super::moment::Moments;
-use super::{FileName, Folder, Handle, Place, Store, failure};
+use super::{COMMAND_PATIENCE, FileName, Folder, Handle, Place, SERVER_PATIENCE, Store, write_failure};
 use crate::error::{Error, Result};
 
 /// The format of the data folder that this program writes.
@@ -48,7 +48,8 @@ pub enum Opened {
 /// How to open a folder.
 #[derive(Debug, Default)]
 pub struct Opening {
-    /// Serve it: take the lock that only one process can hold. Otherwise work beside a server that may run.
+    /// Serve it: take the lock that only one process can hold. Otherwise work beside a server that may run, in a folder
+    /// that has been served before.
     pub serve: bool,
     /// Take a folder with user folders but no account records as one to start afresh with.
     pub adopt: bool,
@@ -67,6 +68,16 @@ impl Store {
 
         let (install, opened) = match state {
             Found::Ours(install) => (install, Opened::Ours),
+            // It would be a house that nobody asked for, or somebody's SillyTavern taken over by the way.
+            Found::New(_) if !opening.serve => {
+                return Err(Error::conflict(
+                    "no_house",
+                    format!(
+                        "There is no house in {} yet: check --data-root, or start the server there once.",
+                        root.display()
+                    ),
+                ));
+            }
             Found::New(opened) => {
                 disk.make_folders(&system).map_err(preparing)?;
                 let id = crate::random::random_hex::<16>()?;
@@ -92,6 +103,7 @@ impl Store {
             disk,
             locks: Mutex::default(),
             moments: Moments::default(),
+            patience: if server.is_some() { SERVER_PATIENCE } else { COMMAND_PATIENCE },
             server,
             install,
             marked: AtomicBool::new(opened == Opened::Ours),
@@ -104,10 +116,14 @@ impl Store {
     pub fn finish_opening(&self) -> Result<()> {
         let place = Place::system().file(&INSTALL);
         let text = serde_json::to_vec_pretty(&self.install).map_err(Error::internal)?;
-        self.disk.replace(&self.path(&place), &text).map_err(|error| failure("mark the data folder", &place, error))?;
+        self.disk
+            .replace(&self.path(&place), &text)
+            .map_err(|error| write_failure("mark the data folder", &place, error))?;
         self.marked.store(true, Ordering::Release);
         let marker = Place::system().file(&OPENING);
-        self.disk.remove_file(&self.path(&marker)).map_err(|error| failure("mark the data folder", &marker, error))
+        self.disk
+            .remove_file(&self.path(&marker))
+            .map_err(|error| write_failure("mark the data folder", &marker, error))
     }
 
     /// The user folders that are there, whether or not they have an account.
@@ -253,6 +269,10 @@ mod tests {
     use crate::store::{Expect, Owner};
 
     fn open(root: &Path) -> Result<(Store, Opened)> {
+        Store::open(root, Opening { serve: true, ..Opening::default() })
+    }
+
+    fn open_beside(root: &Path) -> Result<(Store, Opened)> {
         Store::open(root, Opening::default())
     }
 
@@ -279,7 +299,7 @@ mod tests {
         assert_eq!(open(dir.path()).unwrap().1, Opened::Fresh);
         assert_eq!(open(dir.path()).unwrap().1, Opened::Fresh);
         let id = settle(dir.path()).install().id.clone();
-        let (store, opened) = open(dir.path()).unwrap();
+        let (store, opened) = open_beside(dir.path()).unwrap();
         assert_eq!((opened, &store.install().id), (Opened::Ours, &id));
     }
 
@@ -319,12 +339,54 @@ mod tests {
     #[test]
     fn one_server_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
-        let serve = || Store::open(dir.path(), Opening { serve: true, ..Opening::default() });
-        let first = serve().unwrap();
-        assert_eq!(serve().err().unwrap().code(), "folder_in_use");
-        assert!(open(dir.path()).is_ok(), "a command beside the server is fine");
+        let first = settle(dir.path());
+        assert_eq!(open(dir.path()).err().unwrap().code(), "folder_in_use");
+        assert!(open_beside(dir.path()).is_ok(), "a command beside the server is fine");
         drop(first);
-        assert!(serve().is_ok());
+        assert!(open(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_command_makes_no_house() {
+        for folder in [None, Some("_storage")] {
+            let dir = tempfile::tempdir().unwrap();
+            if let Some(folder) = folder {
+                std::fs::create_dir(dir.path().join(folder)).unwrap();
+            }
+            let before = tree(dir.path());
+            let error = open_beside(dir.path()).err().unwrap();
+            assert!(error.code() == "no_house" && error.message().contains("--data-root"), "{error:?}");
+            assert_eq!(tree(dir.path()), before);
+            let nowhere = dir.path().join("nowhere");
+            assert_eq!(open_beside(&nowhere).err().unwrap().code(), "no_house");
+            assert!(!nowhere.exists());
+        }
+    }
+
+    #[test]
+    fn a_house_on_a_read_only_disk_opens_for_reading() {
+        let dir = tempfile::tempdir().unwrap();
+        let (place, owner) = (Place::system().file(&FileName::known("note")), Owner::System);
+        settle(dir.path()).writing(&owner, |writer| writer.write(&place, b"words", Expect::Anything)).unwrap();
+        let before = tree(dir.path());
+        for error in [std::io::ErrorKind::ReadOnlyFilesystem, std::io::ErrorKind::PermissionDenied] {
+            let faults = Some(Faults::at(1, error, true));
+            let (store, opened) = Store::open(dir.path(), Opening { serve: true, adopt: false, faults }).unwrap();
+            assert_eq!((opened, store.read(&place).unwrap()), (Opened::Ours, b"words".to_vec()));
+            assert_eq!(open(dir.path()).err().unwrap().code(), "folder_in_use", "it is locked as ever");
+            let lock = std::fs::File::open(dir.path().join("_system/locks/system")).unwrap();
+            store
+                .writing(&owner, |writer| {
+                    assert!(lock.try_lock().is_err(), "and so is what is written to");
+                    assert_eq!(writer.remove(&place).unwrap_err().code(), "storage");
+                    Ok(())
+                })
+                .unwrap();
+        }
+        let but_who_serves = |tree: Vec<(std::path::PathBuf, Vec<u8>)>| -> Vec<_> {
+            tree.into_iter().filter(|(path, _)| !path.ends_with(SERVER_LOCK)).collect()
+        };
+        assert_eq!(but_who_serves(tree(dir.path())), but_who_serves(before));
     }
 
     #[test]

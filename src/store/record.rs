@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Place, Store, failure, if_there};
+use super::{Place, Store, if_there, write_failure};
 use crate::error::{Error, Result};
 
 /// The newest format of these records that this program reads, and the one it writes.
@@ -31,13 +31,15 @@ impl Store {
         let text = serde_json::to_vec_pretty(record).map_err(Error::internal)?;
         let path = self.path(place);
         let saved = path.parent().map_or(Ok(()), |folder| self.disk.make_folders(folder));
-        saved.and_then(|()| self.disk.replace(&path, &text)).map_err(|error| failure("write a record", place, error))
+        saved
+            .and_then(|()| self.disk.replace(&path, &text))
+            .map_err(|error| write_failure("write a record", place, error))
     }
 
     /// Removes the record at `place`, durably; one that is not there is fine.
     pub(super) fn remove_record(&self, place: &Place) -> Result<()> {
         let path = self.path(place);
-        let removing = |error| failure("remove a record", place, error);
+        let removing = |error| write_failure("remove a record", place, error);
         if !self.disk.exists(&path).map_err(removing)? {
             return Ok(());
         }
@@ -50,6 +52,6 @@ impl Store {
         self.remove_record(record)?;
         let path = self.path(folder);
         self.moments.keep_below(&path);
-        self.disk.remove_tree(&path).map_err(|error| failure("remove a folder", folder, error))
+        self.disk.remove_tree(&path).map_err(|error| write_failure("remove a folder", folder, error))
     }
 }

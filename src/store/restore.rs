@@ -14,7 +14,8 @@ use super::record::FORMAT;
 use super::swap::{Change, Staged};
 use super::undo::Reason;
 use super::{
-    FileName, Folder, Handle, Owner, Place, RelPath, RestoreId, Store, USER_FOLDERS, UndoId, Version, failure, if_there,
+    FileName, Folder, Handle, Owner, Place, RelPath, RestoreId, Store, USER_FOLDERS, UndoId, Version, failure,
+    if_there, write_failure,
 };
 use crate::error::{Error, Result};
 
@@ -43,7 +44,7 @@ impl Store {
         let place = restores();
         let folder = self.path(&place);
         let made = self.disk.make_folders(&folder).and_then(|()| self.disk.unnamed_in(&folder));
-        let file = made.map_err(|error| failure("take in an archive", &place, error))?;
+        let file = made.map_err(|error| write_failure("take in an archive", &place, error))?;
         Ok(Upload { file, disk: self.disk.clone(), left: limit })
     }
 

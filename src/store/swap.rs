@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::archive::Part;
 use super::record::FORMAT;
 use super::undo::{Reason, UndoPoint, UndoRecord};
-use super::{FileName, Folder, Handle, Owner, Place, RestoreId, Store, UndoId, Writer, disk, failure};
+use super::{FileName, Folder, Handle, Owner, Place, RestoreId, Store, UndoId, Writer, disk, failure, write_failure};
 use crate::error::{Error, Kind, Result};
 
 const ENDING: &str = ".json";
@@ -184,7 +184,7 @@ impl<'a> Exchange<'a> {
         self.sync()?;
         self.store.remove_record(&journal_of(self.handle))?;
         let point = self.point();
-        self.store.disk.remove_tree(&self.store.path(&point)).map_err(|error| failure("tidy up", &point, error))
+        self.store.disk.remove_tree(&self.store.path(&point)).map_err(|error| write_failure("tidy up", &point, error))
     }
 
     fn sync(&self) -> Result<()> {
@@ -251,7 +251,7 @@ pub(super) fn moving(place: &Place, error: io::Error) -> Error {
              Nothing was changed.",
         )
         .because(error),
-        _ => failure("move files", place, error),
+        _ => write_failure("move files", place, error),
     }
 }
 

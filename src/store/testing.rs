@@ -24,7 +24,9 @@ pub(crate) fn ada() -> Handle {
 
 /// Opens the house at `root`, which may be new, with steps that fail as `faults` says.
 pub(crate) fn open(root: &Path, faults: Option<Arc<Faults>>) -> Store {
-    let (store, _) = Store::open(root, Opening { adopt: true, faults, ..Opening::default() }).unwrap();
+    // A new house can only be opened by its server; those who come later are beside it.
+    let serve = !root.join("_system/install.json").exists();
+    let (store, _) = Store::open(root, Opening { serve, adopt: true, faults }).unwrap();
     store
 }
 

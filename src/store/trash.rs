@@ -9,7 +9,7 @@ use super::restore::RestoreRecord;
 use super::swap::moving;
 use super::undo::{UndoRecord, points_of};
 use super::{FileName, Folder, Handle, Owner, Place, RestoreId, Store, UndoId, restore};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 const RECORD: FileName = FileName::known("trash.json");
 /// Prepared restores are forgotten after a day: the archive can be uploaded again.
@@ -108,7 +108,8 @@ impl Store {
             if let Ok(handle) = Handle::parse(name.as_str())
                 && !unfinished.contains(&handle)
             {
-                swept.undo += self.writing(&Owner::User(handle.clone()), |_| self.sweep_undo(&handle, oldest))?;
+                let sweep = self.writing(&Owner::User(handle.clone()), |_| self.sweep_undo(&handle, oldest));
+                swept.undo += unless_busy(sweep, &handle)?;
             }
         }
         for (bin, record) in self.bins()? {
@@ -127,8 +128,7 @@ impl Store {
             if let Ok(id) = RestoreId::parse(name.as_str())
                 && self.date_of(&restore::folder(&id), None)? < oldest_restore
             {
-                self.sweep_restore(&id)?;
-                swept.restores += 1;
+                swept.restores += self.sweep_restore(&id)?;
             }
         }
         Ok(swept)
@@ -149,11 +149,14 @@ impl Store {
         Ok(swept)
     }
 
-    fn sweep_restore(&self, id: &RestoreId) -> Result<()> {
+    fn sweep_restore(&self, id: &RestoreId) -> Result<u64> {
         let remove = || self.remove_recorded(&restore::folder(id), &restore::record(id));
         match self.read_record::<RestoreRecord>(&restore::record(id)) {
-            Ok(record) => self.writing(&Owner::User(record.handle), |_| remove()),
-            Err(_) => remove(),
+            Ok(RestoreRecord { handle, .. }) => {
+                let sweep = self.writing(&Owner::User(handle.clone()), |_| remove().map(|()| 1));
+                unless_busy(sweep, &handle)
+            }
+            Err(_) => remove().map(|()| 1),
         }
     }
 
@@ -191,6 +194,17 @@ impl Store {
         self.moments.renaming(&self.disk, &source, &target).map_err(|error| moving(from, error))?;
         let mut above = [&source, &target].into_iter().filter_map(|path| path.parent());
         above.try_for_each(|folder| self.disk.sync_folder(folder)).map_err(|error| moving(from, error))
+    }
+}
+
+/// Whoever is busy, with a backup perhaps, is swept the next time, and all others now.
+fn unless_busy(swept: Result<u64>, handle: &Handle) -> Result<u64> {
+    match swept {
+        Err(error) if error.kind() == Kind::Busy => {
+            tracing::info!(%handle, "busy; what has been kept long enough is removed the next time");
+            Ok(0)
+        }
+        other => other,
     }
 }
 

@@ -8,6 +8,7 @@ use super::archive::Part;
 use super::swap::{Change, Staged};
 use super::{
     FileName, Folder, Handle, Owner, Place, RestoreId, Store, USER_FOLDERS, UndoId, Writer, failure, if_there, restore,
+    write_failure,
 };
 use crate::error::{Error, Result};
 
@@ -123,7 +124,9 @@ impl Store {
         let tree = restore::tree(id);
         for folder in USER_FOLDERS {
             let place = tree.folder(*folder);
-            self.disk.make_folders(&self.path(&place)).map_err(|error| failure("make a folder", &place, error))?;
+            self.disk
+                .make_folders(&self.path(&place))
+                .map_err(|error| write_failure("make a folder", &place, error))?;
         }
         fill(&Writer { store: self, root: tree.clone(), keeps_processes_out: true }, &tree)
     }
