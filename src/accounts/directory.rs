@@ -11,6 +11,8 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 
 use super::account::Account;
+use super::hashing::Kinds;
+use super::password::PasswordHash;
 use crate::error::{Error, Result};
 use crate::store::{Expect, FileName, Folder, Handle, Owner, Place, Stat, Store, Writer};
 
@@ -64,9 +66,13 @@ impl Listing {
         self.accounts.values().filter(|account| account.is_active_admin()).count()
     }
 
-    /// Whether some account still has SillyTavern's kind of hash.
-    pub fn has_scrypt(&self) -> bool {
-        self.accounts.values().any(|account| account.password.as_ref().is_some_and(super::PasswordHash::is_scrypt))
+    /// The kinds of hashes that there are.
+    pub fn hashes(&self) -> Kinds {
+        let hashes = || self.accounts.values().filter_map(|account| account.password.as_ref());
+        Kinds {
+            scrypt: hashes().any(PasswordHash::is_scrypt),
+            highest_cost: hashes().filter_map(PasswordHash::cost).max().unwrap_or(0),
+        }
     }
 
     /// Records that cannot be read. Their accounts cannot sign in; the files are left as they are.

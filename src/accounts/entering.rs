@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::account::{Account, new_epoch};
 use super::codes::Purpose;
+use super::hashing::Kinds;
 use super::limits::{Act, Network};
 use super::password::{Attempt, Password, PasswordHash};
 use super::sessions::{Session, Token};
@@ -77,8 +78,8 @@ impl Accounts {
             true
         } else {
             let hash = account.and_then(|account| account.password.clone());
-            let legacy = self.listing()?.has_scrypt();
-            self.hasher.verify(Attempt::parse(password)?, hash, legacy).await?
+            let kinds = self.listing()?.hashes();
+            self.hasher.verify(Attempt::parse(password)?, hash, kinds).await?
         };
         match account {
             Some(account) if right && account.enabled => {
@@ -215,7 +216,7 @@ impl Accounts {
     ) -> Result<()> {
         let Some(hash) = account.password.clone() else { return Ok(()) };
         self.allow(Act::SignIn, self.rules.sign_in_tries, visitor)?;
-        if self.hasher.verify(Attempt::parse(password)?, Some(hash), false).await? {
+        if self.hasher.verify(Attempt::parse(password)?, Some(hash), Kinds::default()).await? {
             return Ok(());
         }
         self.count(Act::SignIn, self.rules.sign_in_tries, SIGN_IN_WINDOW, visitor).await?;
@@ -226,8 +227,8 @@ impl Accounts {
     pub async fn by_credentials(self: &Arc<Self>, typed: &str, password: &str) -> Result<Option<Arc<Account>>> {
         let account = self.who(typed)?.account.filter(|account| account.enabled && account.password.is_some());
         let hash = account.as_ref().and_then(|account| account.password.clone());
-        let legacy = self.listing()?.has_scrypt();
-        let right = self.hasher.verify(Attempt::parse(password)?, hash, legacy).await?;
+        let kinds = self.listing()?.hashes();
+        let right = self.hasher.verify(Attempt::parse(password)?, hash, kinds).await?;
         Ok(account.filter(|_| right))
     }
 
