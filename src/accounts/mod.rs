@@ -165,7 +165,8 @@ fn found_house(store: &Store, directory: &Directory) -> Result<()> {
 
 fn ensure_default_user(directory: &Directory) -> Result<()> {
     directory.change(|listing, records| {
-        if listing.get(&Handle::default_user()).is_some() {
+        // A record that cannot be read is left as it is: it may hold the password that keeps others out.
+        if listing.get(&Handle::default_user()).is_some() || !listing.damaged().is_empty() {
             return Ok(());
         }
         records.save(&Account::new(Handle::default_user(), "User", Role::Admin, None)?)
