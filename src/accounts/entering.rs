@@ -263,12 +263,11 @@ impl Accounts {
         Ok(Typed { key: text.chars().take(64).collect(), account })
     }
 
-    /// Waits for this guess's turn at the account, unless its owner is signed in from the same network.
+    /// Waits for this guess's turn at the account, unless its owner is signed in from the same network. Not so in discreet
+    /// mode: who waits and who does not would tell where somebody is signed in.
     async fn wait_for_turn(&self, typed: &Typed, visitor: &Visitor) -> Result<()> {
-        let at_home = typed
-            .account
-            .as_ref()
-            .is_some_and(|account| self.sessions.knows_network(&account.handle, visitor.network()));
+        let knows = |account: &Arc<Account>| self.sessions.knows_network(account, visitor.network());
+        let at_home = !self.rules.discreet && typed.account.as_ref().is_some_and(knows);
         if !at_home {
             tokio::time::sleep(self.brake.turn(&typed.key).map_err(|wait| too_many(Act::SignIn, wait))?).await;
         }
