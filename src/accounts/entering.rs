@@ -23,7 +23,8 @@ use crate::store::Handle;
 const SIGN_IN_WINDOW: Duration = Duration::from_secs(60);
 const CODE_WINDOW: Duration = Duration::from_secs(300);
 /// Codes that can be asked for one account in a while, from wherever.
-const CODES_PER_ACCOUNT: u32 = 10;
+/// Many, so that a stranger who asks for them does not so soon keep the owner from getting one.
+const CODES_PER_ACCOUNT: u32 = 30;
 const CODES_PER_ACCOUNT_WINDOW: Duration = Duration::from_secs(15 * 60);
 
 /// Somebody at the door.
@@ -127,7 +128,7 @@ impl Accounts {
         let account = typed.account.filter(|account| account.enabled || !self.rules.discreet);
         let verdict = match &account {
             Some(account) if account.enabled => {
-                let code = self.codes.make(Purpose::Recovery, &account.handle, self.rules.code_length)?;
+                let code = self.codes.make(Purpose::Recovery, account, self.rules.code_length)?;
                 say(&format!("{}, your password recovery code is: {code}", account.name));
                 Ok(())
             }
@@ -150,23 +151,33 @@ impl Accounts {
         let new = Password::optional(new)?;
         self.allow(Act::Recover, self.rules.recover_tries, visitor)?;
         let typed = self.who(typed)?;
-        let account = match typed.account {
+        let account = match &typed.account {
             Some(account) if account.enabled => Some(account),
             Some(_) if !self.rules.discreet => return Err(disabled()),
             None if !self.rules.discreet => return Err(Error::not_found("User not found")),
             _ => None,
         };
-        let right = account.as_ref().is_some_and(|account| self.codes.redeem(Purpose::Recovery, &account.handle, code));
-        let Some(account) = account.filter(|_| right) else {
+        let right =
+            account.and_then(|account| self.codes.redeem(Purpose::Recovery, account, code).map(|code| (account, code)));
+        let Some((account, code)) = right else {
             let counted = self.count(Act::Recover, self.rules.recover_tries, CODE_WINDOW, visitor).await;
-            self.note(What::RecoveryUsed, None, visitor, &[("outcome", "wrong code")]).await?;
+            self.note(What::RecoveryUsed, typed.account.as_deref(), visitor, &[("outcome", "wrong code")]).await?;
             counted?;
             return Err(Error::forbidden("wrong_code", "Incorrect code"));
         };
         self.networks.clear(&(Act::Recover, visitor.network()));
         self.brake.right(account.handle.as_str());
+        let recovered = self.recover(&account.handle, new, visitor).await;
+        if recovered.is_err() {
+            // A full disk or a long queue: the person has only this code, and may try again.
+            self.codes.put_back(Purpose::Recovery, &account.handle, code);
+        }
+        recovered
+    }
+
+    async fn recover(self: &Arc<Self>, handle: &Handle, new: Option<Password>, visitor: &Visitor) -> Result<()> {
         let hash = self.hash(new).await?;
-        let (this, origin, handle) = (Arc::clone(self), visitor.origin(None), account.handle.clone());
+        let (this, origin, handle) = (Arc::clone(self), visitor.origin(None), handle.clone());
         blocking(move || {
             this.set_password(By::Host(&Origin::default()), &handle, hash, |_| true)?;
             this.events.record(Event::new(What::RecoveryUsed, &origin).to(&handle).with("outcome", "password set"));
@@ -181,7 +192,7 @@ impl Accounts {
         self.code_requests
             .take((Act::Reset, account.handle.to_string()), CODES_PER_ACCOUNT, CODES_PER_ACCOUNT_WINDOW)
             .map_err(|wait| too_many(Act::Reset, wait))?;
-        let code = self.codes.make(Purpose::Reset, &account.handle, self.rules.code_length)?;
+        let code = self.codes.make(Purpose::Reset, account, self.rules.code_length)?;
         say(&format!("{}, your account reset code is: {code}", account.name));
         Ok(())
     }
@@ -196,7 +207,7 @@ impl Accounts {
     ) -> Result<()> {
         self.allow(Act::Reset, self.rules.reset_tries, visitor)?;
         let verdict = match self.confirm_password(account, password, visitor).await {
-            Ok(()) if self.codes.redeem(Purpose::Reset, &account.handle, code) => Ok(()),
+            Ok(()) if self.codes.redeem(Purpose::Reset, account, code).is_some() => Ok(()),
             Ok(()) => Err(Error::forbidden("wrong_code", "Incorrect code")),
             Err(error) => Err(error),
         };
@@ -241,11 +252,7 @@ impl Accounts {
     /// Whether basic authentication may be tried from this address.
     pub fn allow_basic_auth(&self, address: IpAddr, most: u32) -> Result<()> {
         let key = (Act::BasicAuth, Network::of(address));
-        if most > 0 && self.networks.count(&key) >= most {
-            Err(too_many(Act::BasicAuth, SIGN_IN_WINDOW))
-        } else {
-            Ok(())
-        }
+        self.networks.look(&key, most).map_err(|wait| too_many(Act::BasicAuth, wait))
     }
 
     /// Hashes a new password, if there is one.
@@ -323,8 +330,7 @@ impl Accounts {
     }
 
     fn allow(&self, act: Act, most: u32, visitor: &Visitor) -> Result<()> {
-        let tries = self.networks.count(&(act, visitor.network()));
-        if most > 0 && tries >= most { Err(too_many(act, SIGN_IN_WINDOW)) } else { Ok(()) }
+        self.networks.look(&(act, visitor.network()), most).map_err(|wait| too_many(act, wait))
     }
 
     async fn count(self: &Arc<Self>, act: Act, most: u32, window: Duration, visitor: &Visitor) -> Result<()> {
