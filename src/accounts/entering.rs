@@ -3,7 +3,6 @@
 //! In discreet mode nothing here tells whether a handle exists: an unknown handle, a disabled account and a wrong password
 //! take the same way, compute the same hashes, write one event, and end in the same answer.
 
-use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,7 +128,7 @@ impl Accounts {
         let verdict = match &account {
             Some(account) if account.enabled => {
                 let code = self.codes.make(Purpose::Recovery, account, self.rules.code_length)?;
-                say(&format!("{}, your password recovery code is: {code}", account.name));
+                self.console.say(format!("{}, your password recovery code is: {code}", account.name));
                 Ok(())
             }
             Some(_) => Err(disabled()),
@@ -193,7 +192,7 @@ impl Accounts {
             .take((Act::Reset, account.handle.to_string()), CODES_PER_ACCOUNT, CODES_PER_ACCOUNT_WINDOW)
             .map_err(|wait| too_many(Act::Reset, wait))?;
         let code = self.codes.make(Purpose::Reset, account, self.rules.code_length)?;
-        say(&format!("{}, your account reset code is: {code}", account.name));
+        self.console.say(format!("{}, your account reset code is: {code}", account.name));
         Ok(())
     }
 
@@ -400,12 +399,4 @@ fn too_many(act: Act, wait: Duration) -> Error {
         Act::Recover | Act::Reset | Act::BasicAuth => "contact your admin",
     };
     Error::too_many(wait, format!("Too many attempts. Try again later or {otherwise}."))
-}
-
-/// Says something to whoever runs the house: on standard output, never in a log file.
-fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    if let Err(error) = writeln!(out, "\n{line}\n").and_then(|()| out.flush()) {
-        tracing::warn!(%error, "a code could not be printed on the console; scripts/recover.sh works without one");
-    }
 }
