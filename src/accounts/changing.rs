@@ -173,7 +173,7 @@ impl Accounts {
             let by = By::Person(actor.actor(), &origin);
             let account = this.set_password(by, &handle, hash, |s| mine.is_none_or(|mine| mine.id != s.id))?;
             if let Some(mine) = mine {
-                this.sessions.renew(mine, &account)?;
+                this.sessions.renew(mine, &account);
             }
             Ok(())
         })
@@ -193,10 +193,8 @@ impl Accounts {
 
     /// Deletes an account's record, sessions and picture. Its folder is the caller's to keep or to move to the trash.
     pub fn delete(&self, by: By<'_>, handle: &Handle) -> Result<()> {
-        self.may_delete(by, handle)?;
         self.directory.change(|listing, records| {
-            let account = listing.get(handle).ok_or_else(|| Error::not_found("User not found"))?;
-            keep_an_admin(listing, account, None)?;
+            may_delete(listing, by, handle)?;
             records.remove(handle)
         })?;
         self.close(handle);
@@ -211,18 +209,7 @@ impl Accounts {
     /// Whether an account could be deleted.
     pub fn may_delete(&self, by: By<'_>, handle: &Handle) -> Result<()> {
         let listing = self.listing()?;
-        if by.is(handle) {
-            return Err(not_yourself());
-        }
-        if handle.is_default_user() {
-            return Err(Error::invalid(
-                "default_user",
-                "The account default-user cannot be deleted. It can be disabled.",
-            ));
-        }
-        let account = listing.get(handle).ok_or_else(|| Error::not_found("User not found"))?;
-        by.may_manage(account)?;
-        keep_an_admin(&listing, account, None)
+        may_delete(&listing, by, handle)
     }
 
     /// The host's way in: enables the account, sets its password (or none), ends its sessions. Takes effect at once, also
@@ -257,6 +244,18 @@ impl Accounts {
             tracing::warn!(?error, %handle, "ended sessions could not be struck from the list");
         }
     }
+}
+
+fn may_delete(listing: &Listing, by: By<'_>, handle: &Handle) -> Result<()> {
+    if by.is(handle) {
+        return Err(not_yourself());
+    }
+    if handle.is_default_user() {
+        return Err(Error::invalid("default_user", "The account default-user cannot be deleted. It can be disabled."));
+    }
+    let account = listing.get(handle).ok_or_else(|| Error::not_found("User not found"))?;
+    by.may_manage(account)?;
+    keep_an_admin(listing, account, None)
 }
 
 fn not_yourself() -> Error {

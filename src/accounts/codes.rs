@@ -1,11 +1,14 @@
 //! One-time codes that are printed on the server's console: whoever can read it runs the house.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use subtle::ConstantTimeEq;
 
+use super::account::Account;
+use super::limits::Windows;
 use crate::error::Result;
 use crate::random;
 use crate::store::{self, Handle};
@@ -14,6 +17,10 @@ use crate::store::{self, Handle};
 pub const LIFETIME: Duration = Duration::from_secs(5 * 60);
 /// Wrong tries after which a code is void, wherever they come from.
 const TRIES: u8 = 5;
+/// Wrong tries in a day after which no code of an account is taken any more, so that asking for ever new codes does not
+/// make a short one guessable.
+const TRIES_A_DAY: u32 = 20;
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What a code is for; one for each can be open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,42 +35,74 @@ pub enum Purpose {
 #[derive(Debug, Default)]
 pub struct Codes {
     open: Mutex<HashMap<(Purpose, Handle), Code>>,
+    wrong: Windows<(Purpose, Handle)>,
 }
 
-#[derive(Debug)]
-struct Code {
+/// A code that was made.
+pub struct Code {
     digits: String,
+    /// The state of the credentials it was made under. When the host has changed them since, it is worthless.
+    epoch: String,
     until: Instant,
     tries_left: u8,
 }
 
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Code(***)")
+    }
+}
+
 impl Codes {
     /// Makes a code of `length` digits (4 to 10). It replaces an earlier one.
-    pub fn make(&self, purpose: Purpose, handle: &Handle, length: u8) -> Result<String> {
+    pub fn make(&self, purpose: Purpose, account: &Account, length: u8) -> Result<String> {
         let digits = random_digits(length)?;
-        let code = Code { digits: digits.clone(), until: Instant::now() + LIFETIME, tries_left: TRIES };
-        store::lock(&self.open).insert((purpose, handle.clone()), code);
+        let (epoch, until) = (account.epoch.clone(), Instant::now() + LIFETIME);
+        let code = Code { digits: digits.clone(), epoch, until, tries_left: TRIES };
+        store::lock(&self.open).insert((purpose, account.handle.clone()), code);
         Ok(digits)
     }
 
-    /// Whether `typed` is the open code. A right code is used up; the fifth wrong one voids it.
-    pub fn redeem(&self, purpose: Purpose, handle: &Handle, typed: &str) -> bool {
-        let key = (purpose, handle.clone());
+    /// The open code, if `typed` is it. A right code is used up; the fifth wrong one voids it, and after the twentieth of a
+    /// day none is taken.
+    pub fn redeem(&self, purpose: Purpose, account: &Account, typed: &str) -> Option<Code> {
+        let key = (purpose, account.handle.clone());
         let mut open = store::lock(&self.open);
-        let Some(code) = open.get_mut(&key) else { return false };
-        if Instant::now() >= code.until {
+        let code = open.get_mut(&key)?;
+        if Instant::now() >= code.until || code.epoch != account.epoch {
             open.remove(&key);
-            return false;
+            return None;
         }
-        let right = bool::from(code.digits.as_bytes().ct_eq(typed.trim().as_bytes()));
+        self.wrong.look(&key, TRIES_A_DAY).ok()?;
+        if bool::from(code.digits.as_bytes().ct_eq(typed.trim().as_bytes())) {
+            return open.remove(&key);
+        }
         code.tries_left -= 1;
-        if right || code.tries_left == 0 {
+        if code.tries_left == 0 {
             open.remove(&key);
         }
-        right
+        self.count_wrong(key);
+        None
     }
 
-    /// Voids the codes of an account that is gone.
+    /// Opens a code again that was right but could not be used, for what is left of its time; unless there is a newer one.
+    pub fn put_back(&self, purpose: Purpose, handle: &Handle, code: Code) {
+        store::lock(&self.open).entry((purpose, handle.clone())).or_insert(code);
+    }
+
+    /// Called under the lock of the open codes, so that many tries at once count as many.
+    fn count_wrong(&self, key: (Purpose, Handle)) {
+        let (purpose, handle) = key.clone();
+        if self.wrong.take(key.clone(), TRIES_A_DAY, DAY).is_ok() && self.wrong.look(&key, TRIES_A_DAY).is_err() {
+            tracing::warn!(
+                %handle,
+                ?purpose,
+                "{TRIES_A_DAY} wrong codes in a day: no more are taken for this account until tomorrow; scripts/recover.sh works"
+            );
+        }
+    }
+
+    /// Voids the codes of an account that is gone or has another password now.
     pub fn void(&self, handle: &Handle) {
         store::lock(&self.open).retain(|(_, of), _| of != handle);
     }
@@ -86,39 +125,81 @@ fn random_digits(length: u8) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Role;
 
-    fn handle(text: &str) -> Handle {
-        Handle::parse(text).unwrap()
+    fn account(handle: &str) -> Account {
+        Account::new(Handle::parse(handle).unwrap(), handle, Role::User, None).unwrap()
+    }
+
+    fn is_right(codes: &Codes, account: &Account, typed: &str) -> bool {
+        codes.redeem(Purpose::Recovery, account, typed).is_some()
     }
 
     #[test]
     fn a_code_works_once_and_only_for_its_account_and_purpose() {
-        let (codes, ada, bob) = (Codes::default(), handle("ada"), handle("bob"));
+        let (codes, ada, bob) = (Codes::default(), account("ada"), account("bob"));
         let code = codes.make(Purpose::Recovery, &ada, 10).unwrap();
         assert_eq!(code.len(), 10);
-        assert!(!codes.redeem(Purpose::Recovery, &bob, &code));
-        assert!(!codes.redeem(Purpose::Reset, &ada, &code));
-        assert!(codes.redeem(Purpose::Recovery, &ada, &format!(" {code} ")));
-        assert!(!codes.redeem(Purpose::Recovery, &ada, &code));
+        assert!(!is_right(&codes, &bob, &code));
+        assert!(codes.redeem(Purpose::Reset, &ada, &code).is_none());
+        assert!(is_right(&codes, &ada, &format!(" {code} ")));
+        assert!(!is_right(&codes, &ada, &code));
     }
 
     #[test]
     fn the_fifth_wrong_try_voids_it() {
-        let (codes, ada) = (Codes::default(), handle("ada"));
+        let (codes, ada) = (Codes::default(), account("ada"));
         let code = codes.make(Purpose::Recovery, &ada, 4).unwrap();
         for _ in 0..TRIES {
-            assert!(!codes.redeem(Purpose::Recovery, &ada, "not it"));
+            assert!(!is_right(&codes, &ada, "not it"));
         }
-        assert!(!codes.redeem(Purpose::Recovery, &ada, &code));
+        assert!(!is_right(&codes, &ada, &code));
+    }
+
+    #[test]
+    fn after_twenty_wrong_tries_in_a_day_no_new_code_helps() {
+        let (codes, ada, bob) = (Codes::default(), account("ada"), account("bob"));
+        for n in 0..TRIES_A_DAY {
+            let code = codes.make(Purpose::Recovery, &ada, 10).unwrap();
+            if n == TRIES_A_DAY / 2 {
+                assert!(is_right(&codes, &ada, &code), "a right one was refused or counted");
+                codes.make(Purpose::Recovery, &ada, 10).unwrap();
+            }
+            assert!(!is_right(&codes, &ada, "not it"));
+        }
+        let code = codes.make(Purpose::Recovery, &ada, 10).unwrap();
+        assert!(!is_right(&codes, &ada, &code));
+        let code = codes.make(Purpose::Recovery, &bob, 10).unwrap();
+        assert!(is_right(&codes, &bob, &code));
     }
 
     #[test]
     fn a_new_code_replaces_the_old_one() {
-        let (codes, ada) = (Codes::default(), handle("ada"));
+        let (codes, ada) = (Codes::default(), account("ada"));
         let old = codes.make(Purpose::Recovery, &ada, 10).unwrap();
         let new = codes.make(Purpose::Recovery, &ada, 10).unwrap();
-        assert!(!codes.redeem(Purpose::Recovery, &ada, &old));
-        assert!(codes.redeem(Purpose::Recovery, &ada, &new));
+        assert!(!is_right(&codes, &ada, &old));
+        assert!(is_right(&codes, &ada, &new));
+    }
+
+    #[test]
+    fn a_code_from_before_the_credentials_changed_is_worthless() {
+        let (codes, ada) = (Codes::default(), account("ada"));
+        let code = codes.make(Purpose::Recovery, &ada, 10).unwrap();
+        let changed = Account { epoch: "another".into(), ..ada };
+        assert!(!is_right(&codes, &changed, &code));
+    }
+
+    #[test]
+    fn a_code_that_was_put_back_works_again_unless_there_is_a_newer_one() {
+        let (codes, ada) = (Codes::default(), account("ada"));
+        let digits = codes.make(Purpose::Recovery, &ada, 10).unwrap();
+        let code = codes.redeem(Purpose::Recovery, &ada, &digits).unwrap();
+        codes.put_back(Purpose::Recovery, &ada.handle, code);
+        let code = codes.redeem(Purpose::Recovery, &ada, &digits).unwrap();
+        let newer = codes.make(Purpose::Recovery, &ada, 10).unwrap();
+        codes.put_back(Purpose::Recovery, &ada.handle, code);
+        assert!(is_right(&codes, &ada, &newer));
     }
 
     #[test]

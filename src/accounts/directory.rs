@@ -11,6 +11,8 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 
 use super::account::Account;
+use super::hashing::Kinds;
+use super::password::PasswordHash;
 use crate::error::{Error, Result};
 use crate::store::{Expect, FileName, Folder, Handle, Owner, Place, Stat, Store, Writer};
 
@@ -30,7 +32,8 @@ pub struct Directory {
 pub struct Listing {
     accounts: BTreeMap<Handle, Arc<Account>>,
     damaged: Vec<FileName>,
-    /// The folder's state when this was read; `None` while it could still change unseen.
+    /// The folder's state when this was read; `None` while it could still change unseen, or a record could not be read:
+    /// whatever keeps it from being read may pass without a trace in the folder.
     as_of: Option<Stat>,
 }
 
@@ -64,9 +67,13 @@ impl Listing {
         self.accounts.values().filter(|account| account.is_active_admin()).count()
     }
 
-    /// Whether some account still has SillyTavern's kind of hash.
-    pub fn has_scrypt(&self) -> bool {
-        self.accounts.values().any(|account| account.password.as_ref().is_some_and(super::PasswordHash::is_scrypt))
+    /// The kinds of hashes that there are.
+    pub fn hashes(&self) -> Kinds {
+        let hashes = || self.accounts.values().filter_map(|account| account.password.as_ref());
+        Kinds {
+            scrypt: hashes().any(PasswordHash::is_scrypt),
+            highest_cost: hashes().filter_map(PasswordHash::cost).max().unwrap_or(0),
+        }
     }
 
     /// Records that cannot be read. Their accounts cannot sign in; the files are left as they are.
@@ -102,13 +109,19 @@ impl Directory {
     /// Reads all records; `looked` is when `stat` was taken.
     fn read(&self, looked: SystemTime, stat: Option<Stat>) -> Result<Listing> {
         let mut listing = Listing::default();
+        let mut complete = true;
         for entry in self.store.list(&folder())? {
             let Some(stem) = entry.name.as_str().strip_suffix(".json") else { continue };
             let bytes = match self.store.read_at_most(&folder().file(&entry.name), RECORD_LIMIT) {
                 Ok(bytes) => bytes,
                 // Deleted a moment ago. Whoever asks about another account must not hear that there is no such thing.
                 Err(error) if error.is_not_found() => continue,
-                Err(error) => return Err(error),
+                // One file that the server may not touch is no reason to keep everybody out.
+                Err(_) => {
+                    complete = false;
+                    listing.damaged.push(entry.name);
+                    continue;
+                }
             };
             match serde_json::from_slice::<Account>(&bytes) {
                 Ok(account) if account.handle.as_str() == stem => {
@@ -118,8 +131,7 @@ impl Directory {
             }
         }
         // Not by the time it is now: reading may have taken longer than the grain, and a change may have come between.
-        let settled = |stat: &Stat| looked.duration_since(stat.modified).is_ok_and(|age| age > CLOCK_GRAIN);
-        listing.as_of = stat.filter(settled);
+        listing.as_of = stat.filter(|stat| complete && is_settled(looked, stat.modified));
         Ok(listing)
     }
 
@@ -152,6 +164,12 @@ impl Records<'_> {
     }
 }
 
+/// Whether a change after `looked` would show in the folder's time. A time in the future is of a clock that was set back
+/// since, or of a machine that has none: the next change brings the present one.
+fn is_settled(looked: SystemTime, modified: SystemTime) -> bool {
+    looked.duration_since(modified).unwrap_or_else(|ahead| ahead.duration()) > CLOCK_GRAIN
+}
+
 fn text(account: &Account) -> Result<Vec<u8>> {
     serde_json::to_vec_pretty(account).map_err(Error::internal)
 }
@@ -162,4 +180,49 @@ fn folder() -> Place {
 
 fn record(handle: &Handle) -> Place {
     folder().named(handle, ".json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Role;
+    use crate::store::testing;
+
+    fn directory_with(handles: &[&str]) -> (tempfile::TempDir, Directory) {
+        let (dir, store) = testing::house(&[]);
+        let directory = Directory::open(Arc::new(store)).unwrap();
+        for handle in handles {
+            let account = Account::new(Handle::parse(handle).unwrap(), handle, Role::User, None).unwrap();
+            directory.change(|_, records| records.save(&account)).unwrap();
+        }
+        (dir, directory)
+    }
+
+    #[test]
+    fn a_folder_of_tomorrow_is_not_read_again_for_every_request() {
+        let (dir, directory) = directory_with(&["ada"]);
+        let folder = std::fs::File::open(dir.path().join("_system/accounts")).unwrap();
+        folder.set_modified(SystemTime::now() + Duration::from_secs(24 * 3600)).unwrap();
+        assert!(Arc::ptr_eq(&directory.current().unwrap(), &directory.current().unwrap()));
+        // What is changed now shows all the same.
+        let bob = Account::new(Handle::parse("bob").unwrap(), "Bob", Role::User, None).unwrap();
+        directory.change(|_, records| records.save(&bob)).unwrap();
+        assert!(directory.current().unwrap().get(&bob.handle).is_some());
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_keeps_nobody_else_out() {
+        let (dir, directory) = directory_with(&["ada", "bob"]);
+        let record = dir.path().join("_system/accounts/bob.json");
+        let text = std::fs::read(&record).unwrap();
+        std::fs::remove_file(&record).unwrap();
+        std::fs::create_dir(&record).unwrap();
+        let (ada, bob) = (Handle::parse("ada").unwrap(), Handle::parse("bob").unwrap());
+        let listing = directory.current().unwrap();
+        assert!(listing.get(&ada).is_some() && listing.get(&bob).is_none());
+        assert_eq!(listing.damaged().len(), 1);
+        std::fs::remove_dir(&record).unwrap();
+        std::fs::write(&record, text).unwrap();
+        assert!(directory.current().unwrap().get(&bob).is_some());
+    }
 }

@@ -3,13 +3,13 @@
 //! In discreet mode nothing here tells whether a handle exists: an unknown handle, a disabled account and a wrong password
 //! take the same way, compute the same hashes, write one event, and end in the same answer.
 
-use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::account::{Account, new_epoch};
 use super::codes::Purpose;
+use super::hashing::Kinds;
 use super::limits::{Act, Network};
 use super::password::{Attempt, Password, PasswordHash};
 use super::sessions::{Session, Token};
@@ -22,7 +22,8 @@ use crate::store::Handle;
 const SIGN_IN_WINDOW: Duration = Duration::from_secs(60);
 const CODE_WINDOW: Duration = Duration::from_secs(300);
 /// Codes that can be asked for one account in a while, from wherever.
-const CODES_PER_ACCOUNT: u32 = 10;
+/// Many, so that a stranger who asks for them does not so soon keep the owner from getting one.
+const CODES_PER_ACCOUNT: u32 = 30;
 const CODES_PER_ACCOUNT_WINDOW: Duration = Duration::from_secs(15 * 60);
 
 /// Somebody at the door.
@@ -77,8 +78,8 @@ impl Accounts {
             true
         } else {
             let hash = account.and_then(|account| account.password.clone());
-            let legacy = self.listing()?.has_scrypt();
-            self.hasher.verify(Attempt::parse(password)?, hash, legacy).await?
+            let kinds = self.listing()?.hashes();
+            self.hasher.verify(Attempt::parse(password)?, hash, kinds).await?
         };
         match account {
             Some(account) if right && account.enabled => {
@@ -126,8 +127,8 @@ impl Accounts {
         let account = typed.account.filter(|account| account.enabled || !self.rules.discreet);
         let verdict = match &account {
             Some(account) if account.enabled => {
-                let code = self.codes.make(Purpose::Recovery, &account.handle, self.rules.code_length)?;
-                say(&format!("{}, your password recovery code is: {code}", account.name));
+                let code = self.codes.make(Purpose::Recovery, account, self.rules.code_length)?;
+                self.console.say(format!("{}, your password recovery code is: {code}", account.name));
                 Ok(())
             }
             Some(_) => Err(disabled()),
@@ -149,23 +150,33 @@ impl Accounts {
         let new = Password::optional(new)?;
         self.allow(Act::Recover, self.rules.recover_tries, visitor)?;
         let typed = self.who(typed)?;
-        let account = match typed.account {
+        let account = match &typed.account {
             Some(account) if account.enabled => Some(account),
             Some(_) if !self.rules.discreet => return Err(disabled()),
             None if !self.rules.discreet => return Err(Error::not_found("User not found")),
             _ => None,
         };
-        let right = account.as_ref().is_some_and(|account| self.codes.redeem(Purpose::Recovery, &account.handle, code));
-        let Some(account) = account.filter(|_| right) else {
+        let right =
+            account.and_then(|account| self.codes.redeem(Purpose::Recovery, account, code).map(|code| (account, code)));
+        let Some((account, code)) = right else {
             let counted = self.count(Act::Recover, self.rules.recover_tries, CODE_WINDOW, visitor).await;
-            self.note(What::RecoveryUsed, None, visitor, &[("outcome", "wrong code")]).await?;
+            self.note(What::RecoveryUsed, typed.account.as_deref(), visitor, &[("outcome", "wrong code")]).await?;
             counted?;
             return Err(Error::forbidden("wrong_code", "Incorrect code"));
         };
         self.networks.clear(&(Act::Recover, visitor.network()));
         self.brake.right(account.handle.as_str());
+        let recovered = self.recover(&account.handle, new, visitor).await;
+        if recovered.is_err() {
+            // A full disk or a long queue: the person has only this code, and may try again.
+            self.codes.put_back(Purpose::Recovery, &account.handle, code);
+        }
+        recovered
+    }
+
+    async fn recover(self: &Arc<Self>, handle: &Handle, new: Option<Password>, visitor: &Visitor) -> Result<()> {
         let hash = self.hash(new).await?;
-        let (this, origin, handle) = (Arc::clone(self), visitor.origin(None), account.handle.clone());
+        let (this, origin, handle) = (Arc::clone(self), visitor.origin(None), handle.clone());
         blocking(move || {
             this.set_password(By::Host(&Origin::default()), &handle, hash, |_| true)?;
             this.events.record(Event::new(What::RecoveryUsed, &origin).to(&handle).with("outcome", "password set"));
@@ -180,8 +191,8 @@ impl Accounts {
         self.code_requests
             .take((Act::Reset, account.handle.to_string()), CODES_PER_ACCOUNT, CODES_PER_ACCOUNT_WINDOW)
             .map_err(|wait| too_many(Act::Reset, wait))?;
-        let code = self.codes.make(Purpose::Reset, &account.handle, self.rules.code_length)?;
-        say(&format!("{}, your account reset code is: {code}", account.name));
+        let code = self.codes.make(Purpose::Reset, account, self.rules.code_length)?;
+        self.console.say(format!("{}, your account reset code is: {code}", account.name));
         Ok(())
     }
 
@@ -195,7 +206,7 @@ impl Accounts {
     ) -> Result<()> {
         self.allow(Act::Reset, self.rules.reset_tries, visitor)?;
         let verdict = match self.confirm_password(account, password, visitor).await {
-            Ok(()) if self.codes.redeem(Purpose::Reset, &account.handle, code) => Ok(()),
+            Ok(()) if self.codes.redeem(Purpose::Reset, account, code).is_some() => Ok(()),
             Ok(()) => Err(Error::forbidden("wrong_code", "Incorrect code")),
             Err(error) => Err(error),
         };
@@ -216,7 +227,7 @@ impl Accounts {
         let Some(hash) = account.password.clone() else { return Ok(()) };
         // Counted before it is checked: of many tries at once none may slip through while the first is being hashed.
         self.count(Act::SignIn, self.rules.sign_in_tries, SIGN_IN_WINDOW, visitor).await?;
-        if self.hasher.verify(Attempt::parse(password)?, Some(hash), false).await? {
+        if self.hasher.verify(Attempt::parse(password)?, Some(hash), Kinds::default()).await? {
             self.networks.clear(&(Act::SignIn, visitor.network()));
             return Ok(());
         }
@@ -227,8 +238,8 @@ impl Accounts {
     pub async fn by_credentials(self: &Arc<Self>, typed: &str, password: &str) -> Result<Option<Arc<Account>>> {
         let account = self.who(typed)?.account.filter(|account| account.enabled && account.password.is_some());
         let hash = account.as_ref().and_then(|account| account.password.clone());
-        let legacy = self.listing()?.has_scrypt();
-        let right = self.hasher.verify(Attempt::parse(password)?, hash, legacy).await?;
+        let kinds = self.listing()?.hashes();
+        let right = self.hasher.verify(Attempt::parse(password)?, hash, kinds).await?;
         Ok(account.filter(|_| right))
     }
 
@@ -241,11 +252,7 @@ impl Accounts {
     /// Whether basic authentication may be tried from this address.
     pub fn allow_basic_auth(&self, address: IpAddr, most: u32) -> Result<()> {
         let key = (Act::BasicAuth, Network::of(address));
-        if most > 0 && self.networks.count(&key) >= most {
-            Err(too_many(Act::BasicAuth, SIGN_IN_WINDOW))
-        } else {
-            Ok(())
-        }
+        self.networks.look(&key, most).map_err(|wait| too_many(Act::BasicAuth, wait))
     }
 
     /// Hashes a new password, if there is one.
@@ -263,12 +270,11 @@ impl Accounts {
         Ok(Typed { key: text.chars().take(64).collect(), account })
     }
 
-    /// Waits for this guess's turn at the account, unless its owner is signed in from the same network.
+    /// Waits for this guess's turn at the account, unless its owner is signed in from the same network. Not so in discreet
+    /// mode: who waits and who does not would tell where somebody is signed in.
     async fn wait_for_turn(&self, typed: &Typed, visitor: &Visitor) -> Result<()> {
-        let at_home = typed
-            .account
-            .as_ref()
-            .is_some_and(|account| self.sessions.knows_network(&account.handle, visitor.network()));
+        let knows = |account: &Arc<Account>| self.sessions.knows_network(account, visitor.network());
+        let at_home = !self.rules.discreet && typed.account.as_ref().is_some_and(knows);
         if !at_home {
             tokio::time::sleep(self.brake.turn(&typed.key).map_err(|wait| too_many(Act::SignIn, wait))?).await;
         }
@@ -324,8 +330,7 @@ impl Accounts {
     }
 
     fn allow(&self, act: Act, most: u32, visitor: &Visitor) -> Result<()> {
-        let tries = self.networks.count(&(act, visitor.network()));
-        if most > 0 && tries >= most { Err(too_many(act, SIGN_IN_WINDOW)) } else { Ok(()) }
+        self.networks.look(&(act, visitor.network()), most).map_err(|wait| too_many(act, wait))
     }
 
     async fn count(self: &Arc<Self>, act: Act, most: u32, window: Duration, visitor: &Visitor) -> Result<()> {
@@ -395,12 +400,4 @@ fn too_many(act: Act, wait: Duration) -> Error {
         Act::Recover | Act::Reset | Act::BasicAuth => "contact your admin",
     };
     Error::too_many(wait, format!("Too many attempts. Try again later or {otherwise}."))
-}
-
-/// Says something to whoever runs the house: on standard output, never in a log file.
-fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    if let Err(error) = writeln!(out, "\n{line}\n").and_then(|()| out.flush()) {
-        tracing::warn!(%error, "a code could not be printed on the console; scripts/recover.sh works without one");
-    }
 }

@@ -3,6 +3,7 @@
 //! bcrypt takes a quarter of a second of a core on purpose. A hundred sign-ins at once must neither slow the other
 //! requests (so the threads yield to everything else) nor pile up without end (so the queue is bounded).
 
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 
@@ -26,7 +27,15 @@ const NOBODYS: &str = "NobodysSaltNobodysSaluNobodysHashNobodysHashNobodysHa";
 pub struct Hasher {
     queue: SyncSender<Job>,
     cost: u32,
-    dummy: PasswordHash,
+}
+
+/// The kinds of hashes that the accounts have: what a check has to cost, whoever it is about.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Kinds {
+    /// Whether some account still has SillyTavern's hash.
+    pub scrypt: bool,
+    /// The highest cost of a bcrypt hash, 0 without any.
+    pub highest_cost: u32,
 }
 
 enum Job {
@@ -34,9 +43,10 @@ enum Job {
     Hash { password: Password, answer: oneshot::Sender<Result<PasswordHash>> },
 }
 
-/// What is computed in vain, so that an unknown name takes as long as a wrong password.
+/// What is computed in vain, so that an unknown name takes as long as a wrong password, and an account whose hash is older
+/// than the setting as long as any other.
 struct Disguise {
-    dummy: PasswordHash,
+    cost: u32,
     with_scrypt: bool,
 }
 
@@ -54,7 +64,7 @@ impl Hasher {
                 .spawn(move || work(&jobs, cost))
                 .map_err(Error::internal)?;
         }
-        Ok(Self { queue, cost, dummy: PasswordHash::Bcrypt(format!("$2b${cost:02}${NOBODYS}")) })
+        Ok(Self { queue, cost })
     }
 
     /// bcrypt's cost for new hashes.
@@ -62,11 +72,11 @@ impl Hasher {
         self.cost
     }
 
-    /// Whether `attempt` fits `hash`; with no hash it never does, after the same time. `legacy` says that some account
-    /// still has SillyTavern's hash: then every check costs one of each kind.
-    pub async fn verify(&self, attempt: Attempt, hash: Option<PasswordHash>, legacy: bool) -> Result<bool> {
+    /// Whether `attempt` fits `hash`; with no hash it never does, after the same time. Every check costs as much as the
+    /// dearest of `kinds`, and one of SillyTavern's hashes more while some account still has one.
+    pub async fn verify(&self, attempt: Attempt, hash: Option<PasswordHash>, kinds: Kinds) -> Result<bool> {
         let (answer, done) = oneshot::channel();
-        let disguise = Disguise { dummy: self.dummy.clone(), with_scrypt: legacy };
+        let disguise = Disguise { cost: self.cost.max(kinds.highest_cost), with_scrypt: kinds.scrypt };
         self.send(Job::Verify { attempt, hash, disguise, answer })?;
         done.await.map_err(Error::internal)
     }
@@ -111,11 +121,24 @@ impl Disguise {
         if self.with_scrypt && !is_scrypt {
             std::hint::black_box(scrypt("in vain", "in vain"));
         }
-        if hash.is_none() || is_scrypt {
-            std::hint::black_box(self.dummy.verify(attempt));
+        for cost in self.costs_left(hash) {
+            std::hint::black_box(dummy(cost).verify(attempt));
         }
         fits
     }
+
+    /// Each step of the cost doubles the work, so a hash of cost c and dummies of c, c+1, ... up to just below the highest
+    /// are together one of the highest.
+    fn costs_left(&self, hash: Option<&PasswordHash>) -> Range<u32> {
+        match hash.and_then(PasswordHash::cost) {
+            Some(done) => done..self.cost,
+            None => self.cost..self.cost + 1,
+        }
+    }
+}
+
+fn dummy(cost: u32) -> PasswordHash {
+    PasswordHash::Bcrypt(format!("$2b${cost:02}${NOBODYS}"))
 }
 
 /// Lowers the priority of this thread; a system that refuses just has no such priority.
@@ -130,24 +153,41 @@ fn stand_back() {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
+
+    /// The shortest of some checks of a wrong password.
+    async fn time(hasher: &Hasher, hash: Option<&PasswordHash>, kinds: Kinds) -> Duration {
+        let mut shortest = Duration::MAX;
+        for _ in 0..10 {
+            let started = Instant::now();
+            assert!(!hasher.verify(Attempt::parse("wrong").unwrap(), hash.cloned(), kinds).await.unwrap());
+            shortest = shortest.min(started.elapsed());
+        }
+        shortest
+    }
 
     #[tokio::test]
     async fn nobody_is_let_in_by_the_disguise_and_it_takes_as_long() {
         let hasher = Hasher::start(8).unwrap();
-        let real = hasher.hash(Password::optional("right").unwrap().unwrap()).await.unwrap();
-        let time = async |hash: Option<PasswordHash>| {
-            let started = std::time::Instant::now();
-            assert!(!hasher.verify(Attempt::parse("wrong").unwrap(), hash, false).await.unwrap());
-            started.elapsed()
+        let hash = |cost| Password::optional("right").unwrap().unwrap().hash(cost).unwrap();
+        let (old, real, dear) = (hash(4), hash(8), hash(10));
+        let garbage = PasswordHash::Bcrypt("$2b$08$garbage".into());
+        let alike = async |kinds, hashes: [Option<&PasswordHash>; 4]| {
+            let mut times = Vec::new();
+            for hash in hashes {
+                times.push(time(&hasher, hash, kinds).await);
+            }
+            // A dummy that bcrypt would not even look at would be a thousand times faster, one of the old cost 16 times.
+            assert!(*times.iter().max().unwrap() < *times.iter().min().unwrap() * 3, "{times:?}");
         };
-        let (mut wrong, mut unknown) = (std::time::Duration::MAX, std::time::Duration::MAX);
-        for _ in 0..10 {
-            wrong = wrong.min(time(Some(real.clone())).await);
-            unknown = unknown.min(time(None).await);
+        alike(Kinds::default(), [None, Some(&real), Some(&old), Some(&garbage)]).await;
+        // The setting was lowered since.
+        alike(Kinds { highest_cost: 10, ..Kinds::default() }, [None, Some(&real), Some(&old), Some(&dear)]).await;
+        for hash in [old, real, dear] {
+            let kinds = Kinds { scrypt: true, highest_cost: 10 };
+            assert!(hasher.verify(Attempt::parse("right").unwrap(), Some(hash), kinds).await.unwrap());
         }
-        // A dummy that bcrypt would not even look at would be a thousand times faster.
-        assert!(unknown > wrong / 3 && wrong > unknown / 3, "{unknown:?} {wrong:?}");
-        assert!(hasher.verify(Attempt::parse("right").unwrap(), Some(real), true).await.unwrap());
     }
 }

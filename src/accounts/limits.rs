@@ -76,16 +76,26 @@ impl<K: Hash + Eq + Clone> Windows<K> {
             *window = Window { started: now, length, tries: 0 };
         }
         if window.tries >= most {
-            return Err(window.length.saturating_sub(now - window.started));
+            return Err(window.rest(now));
         }
         window.tries += 1;
         Ok(())
     }
 
-    /// How many tries the present window has.
-    pub fn count(&self, key: &K) -> u32 {
+    /// Whether one more of at most `most` would be taken, without counting it. The error is how long to wait.
+    pub fn look(&self, key: &K, most: u32) -> Result<(), Duration> {
         let now = Instant::now();
-        store::lock(&self.seen).get(key).filter(|window| !window.is_over(now)).map_or(0, |window| window.tries)
+        match store::lock(&self.seen).get(key) {
+            Some(window) if most > 0 && window.tries >= most && !window.is_over(now) => Err(window.rest(now)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives back one that was taken: it was none to count.
+    pub fn give_back(&self, key: &K) {
+        if let Some(window) = store::lock(&self.seen).get_mut(key) {
+            window.tries = window.tries.saturating_sub(1);
+        }
     }
 
     /// Forgets the tries, after a good one.
@@ -97,6 +107,10 @@ impl<K: Hash + Eq + Clone> Windows<K> {
 impl Window {
     fn is_over(&self, now: Instant) -> bool {
         now.duration_since(self.started) >= self.length
+    }
+
+    fn rest(&self, now: Instant) -> Duration {
+        self.length.saturating_sub(now.duration_since(self.started))
     }
 }
 
@@ -192,7 +206,10 @@ mod tests {
         windows.take("b", 5, length).unwrap();
         std::thread::sleep(length);
         windows.take("a", 5, length).unwrap();
-        assert_eq!(windows.count(&"a"), 1);
+        assert!(windows.look(&"a", 2).is_ok());
+        assert!(windows.look(&"a", 1).unwrap_err() <= length);
+        windows.give_back(&"a");
+        assert!(windows.look(&"a", 1).is_ok());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! - [`account`], [`directory`]: the records, and all of them in memory
 //! - [`password`], [`hashing`]: passwords and where they are hashed
 //! - [`sessions`]: who is signed in where
-//! - [`entering`]: signing in and recovery; [`codes`] and [`limits`] serve it
+//! - [`entering`]: signing in and recovery; [`codes`], [`console`] and [`limits`] serve it
 //! - [`changing`]: what people and admins change, and the rules that keep the house open to its owner
 //! - [`pictures`]: account pictures
 //! - [`takeover`]: the accounts of a SillyTavern folder
@@ -11,6 +11,7 @@
 pub mod account;
 pub mod changing;
 pub mod codes;
+pub mod console;
 pub mod directory;
 pub mod entering;
 pub mod hashing;
@@ -36,6 +37,7 @@ use crate::error::Result;
 use crate::events::{Event, Events, Origin, What};
 use crate::store::{Handle, Opened, Store};
 use codes::Codes;
+use console::Console;
 use limits::{Act, Brake, Network, Windows};
 
 /// The settings that this room follows.
@@ -67,6 +69,7 @@ pub struct Accounts {
     sessions: Sessions,
     hasher: Hasher,
     codes: Codes,
+    console: Console,
     networks: Windows<(Act, Network)>,
     /// Refusals that the audit log has already been told of.
     noted: Windows<(Act, Network)>,
@@ -98,6 +101,7 @@ impl Accounts {
             events,
             directory,
             codes: Codes::default(),
+            console: Console::start()?,
             networks: Windows::default(),
             noted: Windows::default(),
             code_requests: Windows::default(),
@@ -165,7 +169,8 @@ fn found_house(store: &Store, directory: &Directory) -> Result<()> {
 
 fn ensure_default_user(directory: &Directory) -> Result<()> {
     directory.change(|listing, records| {
-        if listing.get(&Handle::default_user()).is_some() {
+        // A record that cannot be read is left as it is: it may hold the password that keeps others out.
+        if listing.get(&Handle::default_user()).is_some() || !listing.damaged().is_empty() {
             return Ok(());
         }
         records.save(&Account::new(Handle::default_user(), "User", Role::Admin, None)?)

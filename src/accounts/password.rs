@@ -114,6 +114,14 @@ impl PasswordHash {
         }
     }
 
+    /// bcrypt's cost, if it is a bcrypt hash that can be checked at all.
+    pub fn cost(&self) -> Option<u32> {
+        match self {
+            Self::Bcrypt(hash) => hash.parse::<bcrypt::HashParts>().ok().map(|parts| parts.get_cost()),
+            Self::Scrypt { .. } => None,
+        }
+    }
+
     /// Whether it was taken over from SillyTavern.
     pub fn is_scrypt(&self) -> bool {
         matches!(self, Self::Scrypt { .. })

@@ -234,11 +234,8 @@ impl Sessions {
     }
 
     /// Whether an account is signed in from this network: its owner's, presumably.
-    pub fn knows_network(&self, handle: &Handle, network: Network) -> bool {
-        self.read()
-            .by_token
-            .values()
-            .any(|s| s.handle == *handle && s.address.is_some_and(|address| Network::of(address) == network))
+    pub fn knows_network(&self, account: &Account, network: Network) -> bool {
+        self.of(account).iter().any(|s| s.address.is_some_and(|address| Network::of(address) == network))
     }
 
     /// When an account was last used.
@@ -277,8 +274,9 @@ impl Sessions {
         self.store.writing(&Owner::System, |writer| writer.remove(&file(handle)))
     }
 
-    /// Moves a session to the credentials' new state, so that whoever changes a password stays signed in.
-    pub fn renew(&self, session: &Session, account: &Account) -> Result<Arc<Session>> {
+    /// Moves a session to the credentials' new state, so that whoever changes a password stays signed in. One that was
+    /// ended meanwhile stays ended.
+    pub fn renew(&self, session: &Session, account: &Account) {
         let renewed = Arc::new(Session {
             id: session.id.clone(),
             handle: session.handle.clone(),
@@ -289,9 +287,11 @@ impl Sessions {
             token: session.token,
             last_used: AtomicI64::new(session.last_used()),
         });
-        self.write().by_token.insert(renewed.token, Arc::clone(&renewed));
+        match self.write().by_token.get_mut(&session.token) {
+            Some(present) => *present = renewed,
+            None => return,
+        }
         self.save_or_warn(&account.handle);
-        Ok(renewed)
     }
 
     /// Writes the times of last use that have changed.
