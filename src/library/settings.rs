@@ -337,7 +337,7 @@ mod tests {
         let version = save(r#"{"a":3}"#);
         assert_eq!(kept(&settings).len(), 2);
         assert!(kept(&settings).contains(&r#"{"a":2,"b":{"d":1},"e":1}"#.to_owned()));
-        settings.save(&ada(), b"{}", Expect::Version(Version::of(&version))).unwrap();
+        settings.save(&ada(), b"{}", Expect::Version(store::Version::of(&version))).unwrap();
         assert_eq!(kept(&settings).len(), 2, "whoever names what they replace has seen it");
     }
 
