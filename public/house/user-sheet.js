@@ -14,8 +14,8 @@ import { deleteUser } from "./user-delete.js";
 /** @type {[string, string][]} */
 const roles = [
   ["user", "User: their own things only"],
-  ["moderator", "Moderator: as a user, until this house has something to moderate"],
-  ["manager", "Manager: as a user, until this house has rooms to manage"],
+  ["moderator", "Moderator: as a user, and sees who lives here"],
+  ["manager", "Manager: makes, changes and deletes accounts, but no admin's"],
   ["admin", "Admin: may do everything, also to accounts"],
 ];
 

@@ -1,7 +1,9 @@
 //! What browsers load: the built-in pages, embedded in the binary, and a folder that may stand before them.
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
@@ -9,9 +11,11 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use warp::Reply as _;
 use warp::http::header::{self, HeaderMap};
 use warp::http::{Response, StatusCode};
 
+use super::pipe;
 use super::reply::{self, Reply};
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
@@ -23,6 +27,8 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-
     frame-ancestors 'none'; require-trusted-types-for 'script'";
 /// Smaller files are not worth packing, in bytes.
 const PACKED_FROM: usize = 1024;
+/// Larger parts of files are sent piece by piece, in bytes.
+const AT_ONCE: u64 = 256 * 1024;
 
 use built_in::BuiltIn;
 
@@ -103,17 +109,14 @@ impl Files {
     async fn in_folder(&self, path: &RelPath, headers: &HeaderMap) -> Result<Option<Reply>> {
         let Some(folder) = self.folder.clone() else { return Ok(None) };
         let wanted = path.clone();
-        let found = blocking(move || {
-            store::read_public(&folder, &wanted).map_err(|error| Error::storage("read a file of the client", error))
-        });
-        let Some((bytes, modified)) = found.await? else { return Ok(None) };
+        let found = blocking(move || store::open_public(&folder, &wanted).map_err(unreadable)).await?;
+        let Some((file, length, modified)) = found else { return Ok(None) };
         let modified = http_date(modified);
-        let etag =
-            format!("W/\"{:x}-{}\"", bytes.len(), store::Version::of(modified.as_bytes()).to_string().split_at(12).0);
+        let etag = format!("W/\"{length:x}-{}\"", store::Version::of(modified.as_bytes()).to_string().split_at(12).0);
         let mut answer = if matches(headers, &etag) {
             not_modified()
         } else {
-            ranged(bytes.into(), media_type(path.as_str()), headers)
+            ranged(file, length, media_type(path.as_str()), headers).await?
         };
         reply::set(&mut answer, header::ETAG, &etag);
         reply::set(&mut answer, header::LAST_MODIFIED, &modified);
@@ -129,29 +132,58 @@ fn http_date(time: Option<SystemTime>) -> String {
 }
 
 /// The whole, or the one range that was asked for: players seek in sounds.
-fn ranged(bytes: Bytes, media_type: &str, headers: &HeaderMap) -> Reply {
-    let length = bytes.len();
-    let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
-    let mut answer = match asked.and_then(|text| range(text, length)) {
-        Some(range) => {
-            let content = format!("bytes {}-{}/{length}", range.start, range.end - 1);
-            let mut answer = reply::with_type(StatusCode::PARTIAL_CONTENT, media_type, bytes.slice(range));
-            reply::set(&mut answer, header::CONTENT_RANGE, &content);
-            answer
-        }
-        None => reply::with_type(StatusCode::OK, media_type, bytes),
-    };
+async fn ranged(file: File, length: u64, media_type: &str, headers: &HeaderMap) -> Result<Reply> {
+    let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok()).and_then(|text| range(text, length));
+    let part = asked.clone().unwrap_or(0..length);
+    let size = part.end - part.start;
+    let mut answer = read_part(file, part.clone()).await?;
+    if asked.is_some() {
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let content = format!("bytes {}-{}/{length}", part.start, part.end - 1);
+        reply::set(&mut answer, header::CONTENT_RANGE, &content);
+    }
+    reply::set(&mut answer, header::CONTENT_TYPE, media_type);
+    reply::set(&mut answer, header::CONTENT_LENGTH, &size.to_string());
     reply::set(&mut answer, header::ACCEPT_RANGES, "bytes");
-    answer
+    Ok(answer)
+}
+
+/// A part of a file as a body: at once if it is small, else piece by piece, as fast as the client takes it.
+async fn read_part(mut file: File, part: Range<u64>) -> Result<Reply> {
+    let size = part.end - part.start;
+    if size <= AT_ONCE {
+        let bytes = blocking(move || {
+            let mut bytes = Vec::new();
+            file.seek(SeekFrom::Start(part.start)).map_err(unreadable)?;
+            file.take(size).read_to_end(&mut bytes).map_err(unreadable)?;
+            Ok(bytes)
+        });
+        return Ok(Response::new(Bytes::from(bytes.await?).into()));
+    }
+    let (mut writer, pieces) = pipe::open();
+    tokio::task::spawn_blocking(move || {
+        let copied = file
+            .seek(SeekFrom::Start(part.start))
+            .and_then(|_| std::io::copy(&mut file.take(size), &mut writer))
+            .and_then(|_| writer.flush());
+        if let Err(error) = copied {
+            writer.fail(error);
+        }
+    });
+    Ok(warp::reply::stream(pieces).into_response())
+}
+
+fn unreadable(error: std::io::Error) -> Error {
+    Error::storage("read a file of the client", error)
 }
 
 /// `bytes=a-b`, `bytes=a-`, `bytes=-n`; anything else is answered with the whole.
-fn range(text: &str, length: usize) -> Option<std::ops::Range<usize>> {
+fn range(text: &str, length: u64) -> Option<Range<u64>> {
     let (from, to) = text.strip_prefix("bytes=")?.split_once('-')?;
     let range = match (from, to) {
         ("", last) => length.checked_sub(last.parse().ok()?)?..length,
         (from, "") => from.parse().ok()?..length,
-        (from, to) => from.parse().ok()?..to.parse::<usize>().ok()?.checked_add(1)?.min(length),
+        (from, to) => from.parse().ok()?..to.parse::<u64>().ok()?.checked_add(1)?.min(length),
     };
     (range.start < range.end).then_some(range)
 }
@@ -196,7 +228,7 @@ mod tests {
     #[case("bytes=-11", None)]
     #[case("bytes=a-b", None)]
     #[case("bytes=0-18446744073709551615", None)]
-    fn ranges(#[case] text: &str, #[case] expected: Option<std::ops::Range<usize>>) {
+    fn ranges(#[case] text: &str, #[case] expected: Option<Range<u64>>) {
         assert_eq!(range(text, 10), expected);
     }
 }

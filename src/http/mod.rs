@@ -17,6 +17,7 @@ pub mod openapi;
 pub mod own;
 pub mod pages;
 pub mod peer;
+pub mod pipe;
 pub mod reply;
 pub mod routes;
 pub mod serve;
@@ -25,6 +26,5 @@ pub mod table;
 pub mod tavern;
 pub mod tickets;
 pub mod tls;
-pub mod zip_stream;
 
 pub use state::State;

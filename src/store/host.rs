@@ -9,9 +9,6 @@ use std::time::SystemTime;
 use super::disk::{Disk, parent, private, temp_in};
 use super::names::RelPath;
 
-/// The largest file of a served folder that is read into memory at once.
-const PUBLIC_LIMIT: u64 = 64 * 1024 * 1024;
-
 /// A text file of the host, outside the data folder (the configuration, a certificate), of at most `limit` bytes.
 pub fn read_host_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
@@ -21,19 +18,6 @@ pub fn read_host_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes")));
     }
     Ok(bytes)
-}
-
-/// The whole of what [`open_public`] finds, with its time. One that is too large to be held in memory is refused with
-/// `FileTooLarge`.
-pub fn read_public(folder: &Path, path: &RelPath) -> io::Result<Option<(Vec<u8>, Option<SystemTime>)>> {
-    let Some((file, size, modified)) = open_public(folder, path)? else { return Ok(None) };
-    let mut bytes = Vec::new();
-    // It may grow while it is read.
-    if size > PUBLIC_LIMIT || file.take(PUBLIC_LIMIT + 1).read_to_end(&mut bytes)? as u64 > PUBLIC_LIMIT {
-        let why = format!("more than {PUBLIC_LIMIT} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
-    }
-    Ok(Some((bytes, modified)))
 }
 
 /// Opens a plain file below a folder of the host that is served to browsers, with its size and time; `None` when there is
@@ -125,17 +109,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_served_file_is_opened_whatever_its_size_and_read_up_to_a_limit() {
+    fn a_served_file_is_opened_whatever_its_size() {
         let dir = tempfile::tempdir().unwrap();
         let path = |path: &str| RelPath::parse(path).unwrap();
         std::fs::create_dir(dir.path().join("folder")).unwrap();
         std::fs::write(dir.path().join("small.js"), b"small").unwrap();
-        File::create(dir.path().join("large.bin")).unwrap().set_len(PUBLIC_LIMIT + 1).unwrap();
-        let (bytes, modified) = read_public(dir.path(), &path("small.js")).unwrap().unwrap();
-        assert_eq!((bytes.as_slice(), modified.is_some()), (b"small".as_slice(), true));
-        assert_eq!(open_public(dir.path(), &path("large.bin")).unwrap().unwrap().1, PUBLIC_LIMIT + 1);
-        let refused = read_public(dir.path(), &path("large.bin")).unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
+        File::create(dir.path().join("large.bin")).unwrap().set_len(1 << 32).unwrap();
+        let (_, size, modified) = open_public(dir.path(), &path("small.js")).unwrap().unwrap();
+        assert_eq!((size, modified.is_some()), (5, true));
+        assert_eq!(open_public(dir.path(), &path("large.bin")).unwrap().unwrap().1, 1 << 32);
         for nothing in ["folder", "none", "small.js/below"] {
             assert!(open_public(dir.path(), &path(nothing)).unwrap().is_none(), "{nothing}");
         }

@@ -43,9 +43,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use disk::{Faults, Stat, Step};
-pub use host::{
-    HostFile, create_host_file, note_on_host, open_host_file, open_log, open_public, read_host_file, read_public,
-};
+pub use host::{HostFile, create_host_file, note_on_host, open_host_file, open_log, open_public, read_host_file};
 pub use ids::{RestoreId, UndoId};
 pub use names::{FileName, Handle, RelPath};
 pub use opening::{Install, Opened};

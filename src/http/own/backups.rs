@@ -16,10 +16,10 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::events::{Event, Origin, What};
 use crate::http::call::Call;
+use crate::http::pipe::{self, PieceWriter};
 use crate::http::reply::{self, Reply};
 use crate::http::state::State;
 use crate::http::tickets::Ticket;
-use crate::http::zip_stream::{self, PieceWriter};
 use crate::store::Handle;
 use crate::store::archive::{BackupOptions, write_backup};
 use crate::store::moment::Moment;
@@ -101,7 +101,7 @@ pub async fn start(state: &Arc<State>, ticket: &Arc<Ticket>, origin: Origin) -> 
     let (taking, of) = (state.clone(), ticket.of.clone());
     // The thread owns the running ticket, so that it ends even if the client goes away right now.
     let (moment, running) = blocking(move || Ok((taking.app.store.moment(&of)?, running))).await?;
-    let (writer, pieces) = zip_stream::pipe();
+    let (writer, pieces) = pipe::open();
     let state = state.clone();
     tokio::task::spawn_blocking(move || {
         let ticket = Arc::clone(running.ticket());

@@ -1,5 +1,5 @@
-//! From the thread that writes a backup to the client that receives it: a short queue of pieces. The thread waits for the
-//! client, so memory stays flat, and a client that is gone or stalls ends the thread.
+//! From a thread that reads or packs files to the client that receives them: a short queue of pieces. The thread waits for
+//! the client, so memory stays flat, and a client that is gone or stalls ends the thread.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub struct PieceWriter {
 }
 
 /// A writer for a thread and what it writes as a stream for a body. To be called on the runtime.
-pub fn pipe() -> (PieceWriter, impl Stream<Item = Piece> + Send + Sync + 'static) {
+pub fn open() -> (PieceWriter, impl Stream<Item = Piece> + Send + Sync + 'static) {
     let (pieces, received) = channel(WAITING);
     let writer = PieceWriter { pieces, runtime: Handle::current(), filling: BytesMut::with_capacity(PIECE) };
     let stream = futures_util::stream::unfold(received, |mut received: Receiver<Piece>| async move {
