@@ -5,6 +5,7 @@
 mod support;
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use flate2::Compression;
@@ -35,21 +36,41 @@ fn the_sixth_try_from_an_address_has_to_wait(#[case] path: &str) {
     assert_eq!(house.events("failed_login_invalid_password").len(), 5);
 }
 
-/// Whoever found a browser signed in does not get to guess the password by asking many times at once.
+/// Thirty tries at once, of which the twentieth waits until one has been refused for being too many, or for so long that
+/// all are being looked at: the others' hashes are still under way then.
+fn burst(send: impl Fn(usize) -> u16 + Sync) -> Vec<u16> {
+    let refused = AtomicBool::new(false);
+    let one = |n: usize| {
+        let started = Instant::now();
+        while n == 20 && !refused.load(Ordering::SeqCst) && started.elapsed() < Duration::from_millis(150) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let status = send(n);
+        refused.fetch_or(status == 429, Ordering::SeqCst);
+        status
+    };
+    std::thread::scope(|scope| {
+        let one = &one;
+        let tries: Vec<_> = (0..30).map(|n| scope.spawn(move || one(n))).collect();
+        tries.into_iter().map(|one| one.join().unwrap()).collect()
+    })
+}
+
+/// Neither at the door nor with a browser that was found signed in does anybody get to guess the password by asking many
+/// times at once: not even the right one is looked at.
 #[rstest]
+#[case::a_sign_in("POST", "/api/v1/session", json!({ "handle": "ada", "password": "wrong" }))]
 #[case::a_new_password("PUT", "/api/v1/me/password", json!({ "oldPassword": "wrong", "newPassword": "x" }))]
 #[case::a_reset("POST", "/api/v1/me/settings/reset", json!({ "password": "wrong" }))]
 #[case::sillytaverns("POST", "/api/users/change-password", json!({ "handle": "ada", "oldPassword": "wrong", "newPassword": "x" }))]
 fn many_tries_at_once_count_as_many(#[case] method: &str, #[case] path: &str, #[case] body: serde_json::Value) {
-    let house = TestHouse::open();
+    let house = TestHouse::with(|config| config.passwords.bcrypt_cost = 12);
     let ada = house.moves_in("ada");
     ada.token();
-    let request = Request::new(method, path).json(&body);
-    let statuses: Vec<u16> = std::thread::scope(|scope| {
-        let (ada, request) = (&ada, &request);
-        let tries: Vec<_> = (0..30).map(|_| scope.spawn(move || ada.send(request.clone()).status)).collect();
-        tries.into_iter().map(|one| one.join().unwrap()).collect()
-    });
+    let wrong = Request::new(method, path).json(&body);
+    let right = body.to_string().replace("\"wrong\"", &json!(password_of("ada")).to_string());
+    let right = Request::new(method, path).json(&serde_json::from_str(&right).unwrap());
+    let statuses = burst(|n| ada.send(if n == 20 { right.clone() } else { wrong.clone() }).status);
     assert_eq!(statuses.iter().filter(|status| **status == 403).count(), 5, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 25, "{statuses:?}");
 }
@@ -257,6 +278,12 @@ fn packed_bodies_are_unpacked_and_bombs_are_not() {
     before.is_still(&house.tree(), "a packed body that was refused");
 }
 
+fn with_basic(guest: Guest, text: &str) -> Guest {
+    use base64::Engine;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+    guest.always("Authorization", &format!("Basic {encoded}"))
+}
+
 #[test]
 fn basic_authentication_is_limited_too() {
     let folder = tempfile::tempdir().unwrap();
@@ -266,15 +293,43 @@ fn basic_authentication_is_limited_too() {
         config.basic_auth_user.username = "house".into();
         config.basic_auth_user.password = tavernkeep::config::Secret::new("keeper");
     });
-    let with = |text: &str| {
-        use base64::Engine;
-        let encoded = base64::engine::general_purpose::STANDARD.encode(text);
-        house.anonymous().always("Authorization", &format!("Basic {encoded}")).get("/login")
-    };
-    with("house:keeper").expect(302);
-    for _ in 0..5 {
+    let with = |text: &str| with_basic(house.anonymous(), text).get("/login");
+    for _ in 0..10 {
+        with("house:keeper").expect(302);
+    }
+    for _ in 0..4 {
         assert!(with("house:wrong").expect(401).header("www-authenticate").is_some());
     }
+    with("nobody:keeper").expect(401);
     with("house:wrong").expect(429);
     with("house:keeper").expect(429);
+    let wrong = house.events("failed_login_invalid_password");
+    assert_eq!(wrong.len(), 4);
+    assert!(wrong.iter().all(|event| event.to_string().contains("basic") && event["target"].is_null()));
+    assert_eq!(house.events("failed_login_invalid_username").len(), 1);
+}
+
+#[test]
+fn basic_authentication_is_not_guessed_by_asking_many_times_at_once() {
+    let mut house = TestHouse::with(|config| config.passwords.bcrypt_cost = 12);
+    house.has("ada");
+    house.reopen(|config| {
+        config.listen = true;
+        config.basic_auth_mode = true;
+        config.per_user_basic_auth = true;
+        config.enable_forwarded_whitelist = false;
+    });
+    let right = password_of("ada");
+    let try_from = |address: &str, password: &str| {
+        with_basic(house.anonymous().from(address), &format!("ada:{password}")).get("/login").status
+    };
+    let statuses = burst(|n| try_from("192.0.2.1", &if n == 20 { right.clone() } else { format!("wrong {n}") }));
+    assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 5, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 25, "{statuses:?}");
+    let wrong = house.events("failed_login_invalid_password");
+    assert_eq!(wrong.len(), 5);
+    assert!(wrong.iter().all(|event| event["target"] == "ada" && event.to_string().contains("basic")), "{wrong:?}");
+    // A browser that is right and asks for much at once is not guessing.
+    let statuses = burst(|_| try_from("192.0.2.2", &right));
+    assert!(statuses.iter().all(|status| *status == statuses[0] && *status < 400), "{statuses:?}");
 }

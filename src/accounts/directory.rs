@@ -215,13 +215,11 @@ mod tests {
         let (dir, directory) = directory_with(&["ada", "bob"]);
         let record = dir.path().join("_system/accounts/bob.json");
         let text = std::fs::read(&record).unwrap();
-        std::fs::remove_file(&record).unwrap();
-        std::fs::create_dir(&record).unwrap();
+        std::fs::write(&record, vec![b' '; usize::try_from(RECORD_LIMIT).unwrap() + 1]).unwrap();
         let (ada, bob) = (Handle::parse("ada").unwrap(), Handle::parse("bob").unwrap());
         let listing = directory.current().unwrap();
         assert!(listing.get(&ada).is_some() && listing.get(&bob).is_none());
         assert_eq!(listing.damaged().len(), 1);
-        std::fs::remove_dir(&record).unwrap();
         std::fs::write(&record, text).unwrap();
         assert!(directory.current().unwrap().get(&bob).is_some());
     }

@@ -26,6 +26,9 @@ const CODE_WINDOW: Duration = Duration::from_secs(300);
 const CODES_PER_ACCOUNT: u32 = 30;
 const CODES_PER_ACCOUNT_WINDOW: Duration = Duration::from_secs(15 * 60);
 
+/// How the log tells wrong basic credentials from what is typed on the login screen.
+const BASIC: &[(&str, &str)] = &[("how", "basic")];
+
 /// Somebody at the door.
 #[derive(Debug, Clone)]
 pub struct Visitor {
@@ -64,13 +67,24 @@ struct Typed {
     account: Option<Arc<Account>>,
 }
 
+impl Typed {
+    /// What a wrong try with it is in the log.
+    fn refusal(&self) -> What {
+        match &self.account {
+            None => What::UnknownUser,
+            Some(account) if !account.enabled => What::Suspended,
+            Some(_) => What::WrongPassword,
+        }
+    }
+}
+
 impl Accounts {
     /// Signs in by handle and password.
     pub async fn sign_in(self: &Arc<Self>, typed: &str, password: &str, visitor: &Visitor) -> Result<SignedIn> {
         let attempt = Attempt::parse(password)?;
         self.count(Act::SignIn, self.rules.sign_in_tries, SIGN_IN_WINDOW, visitor).await?;
         let typed = self.who(typed)?;
-        self.wait_for_turn(&typed, visitor).await?;
+        self.wait_for_turn(&typed.key, typed.account.as_deref(), visitor).await?;
 
         let account = typed.account.as_ref();
         let open = account.is_some_and(|account| account.enabled && account.password.is_none());
@@ -204,17 +218,13 @@ impl Accounts {
         code: &str,
         visitor: &Visitor,
     ) -> Result<()> {
-        self.allow(Act::Reset, self.rules.reset_tries, visitor)?;
-        let verdict = match self.confirm_password(account, password, visitor).await {
-            Ok(()) if self.codes.redeem(Purpose::Reset, account, code).is_some() => Ok(()),
-            Ok(()) => Err(Error::forbidden("wrong_code", "Incorrect code")),
-            Err(error) => Err(error),
-        };
-        match verdict {
-            Ok(()) => self.networks.clear(&(Act::Reset, visitor.network())),
-            Err(_) => self.count(Act::Reset, self.rules.reset_tries, CODE_WINDOW, visitor).await?,
+        self.count(Act::Reset, self.rules.reset_tries, CODE_WINDOW, visitor).await?;
+        self.confirm_password(account, password, visitor).await?;
+        if self.codes.redeem(Purpose::Reset, account, code).is_none() {
+            return Err(Error::forbidden("wrong_code", "Incorrect code"));
         }
-        verdict
+        self.networks.clear(&(Act::Reset, visitor.network()));
+        Ok(())
     }
 
     /// Checks that whoever is signed in knows the account's password; an account without one takes anything.
@@ -225,34 +235,56 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<()> {
         let Some(hash) = account.password.clone() else { return Ok(()) };
-        // Counted before it is checked: of many tries at once none may slip through while the first is being hashed.
+        let attempt = Attempt::parse(password)?;
+        // Counted before the slow hash: of many guesses at once only as many are looked at as are allowed.
         self.count(Act::SignIn, self.rules.sign_in_tries, SIGN_IN_WINDOW, visitor).await?;
-        if self.hasher.verify(Attempt::parse(password)?, Some(hash), Kinds::default()).await? {
+        self.wait_for_turn(account.handle.as_str(), Some(account), visitor).await?;
+        if self.hasher.verify(attempt, Some(hash), Kinds::default()).await? {
             self.networks.clear(&(Act::SignIn, visitor.network()));
+            self.brake.right(account.handle.as_str());
             return Ok(());
         }
+        self.brake.wrong(account.handle.as_str());
         Err(Error::forbidden("wrong_password", "Incorrect password"))
     }
 
-    /// The enabled account that these basic credentials belong to.
-    pub async fn by_credentials(self: &Arc<Self>, typed: &str, password: &str) -> Result<Option<Arc<Account>>> {
-        let account = self.who(typed)?.account.filter(|account| account.enabled && account.password.is_some());
-        let hash = account.as_ref().and_then(|account| account.password.clone());
+    /// The enabled account that these basic credentials belong to, for whoever was given a try at them.
+    pub async fn by_credentials(
+        self: &Arc<Self>,
+        typed: &str,
+        password: &str,
+        visitor: &Visitor,
+    ) -> Result<Option<Arc<Account>>> {
+        let attempt = Attempt::parse(password)?;
+        let typed = self.who(typed)?;
+        self.wait_for_turn(&typed.key, typed.account.as_deref(), visitor).await?;
+        let account = typed.account.as_ref().filter(|account| account.enabled && account.password.is_some());
+        let hash = account.and_then(|account| account.password.clone());
         let kinds = self.listing()?.hashes();
-        let right = self.hasher.verify(Attempt::parse(password)?, hash, kinds).await?;
-        Ok(account.filter(|_| right))
+        if self.hasher.verify(attempt, hash, kinds).await? {
+            self.networks.clear(&(Act::BasicAuth, visitor.network()));
+            self.brake.right(&typed.key);
+            return Ok(account.cloned());
+        }
+        self.brake.wrong(&typed.key);
+        self.note(typed.refusal(), typed.account.as_deref(), visitor, BASIC).await?;
+        Ok(None)
     }
 
-    /// Counts a wrong try of basic authentication, or says that there were too many.
-    pub fn count_basic_auth(&self, address: IpAddr, most: u32) -> Result<()> {
-        let key = (Act::BasicAuth, Network::of(address));
-        self.networks.take(key, most, SIGN_IN_WINDOW).map_err(|wait| too_many(Act::BasicAuth, wait))
+    /// Counts a try of basic authentication, before anything is compared, or says that there were too many.
+    pub async fn take_basic_try(self: &Arc<Self>, most: u32, visitor: &Visitor) -> Result<()> {
+        self.count(Act::BasicAuth, most, SIGN_IN_WINDOW, visitor).await
     }
 
-    /// Whether basic authentication may be tried from this address.
-    pub fn allow_basic_auth(&self, address: IpAddr, most: u32) -> Result<()> {
-        let key = (Act::BasicAuth, Network::of(address));
-        self.networks.look(&key, most).map_err(|wait| too_many(Act::BasicAuth, wait))
+    /// The credentials were good: browsers send them with each request, which is no try at guessing them.
+    pub fn give_basic_try_back(&self, visitor: &Visitor) {
+        self.networks.give_back(&(Act::BasicAuth, visitor.network()));
+    }
+
+    /// Notes a wrong try of the credentials that all share.
+    pub async fn note_wrong_basic(self: &Arc<Self>, right_name: bool, visitor: &Visitor) -> Result<()> {
+        let what = if right_name { What::WrongPassword } else { What::UnknownUser };
+        self.note(what, None, visitor, BASIC).await
     }
 
     /// Hashes a new password, if there is one.
@@ -272,24 +304,19 @@ impl Accounts {
 
     /// Waits for this guess's turn at the account, unless its owner is signed in from the same network. Not so in discreet
     /// mode: who waits and who does not would tell where somebody is signed in.
-    async fn wait_for_turn(&self, typed: &Typed, visitor: &Visitor) -> Result<()> {
-        let knows = |account: &Arc<Account>| self.sessions.knows_network(account, visitor.network());
-        let at_home = !self.rules.discreet && typed.account.as_ref().is_some_and(knows);
+    async fn wait_for_turn(&self, key: &str, account: Option<&Account>, visitor: &Visitor) -> Result<()> {
+        let knows = |account: &Account| self.sessions.knows_network(account, visitor.network());
+        let at_home = !self.rules.discreet && account.is_some_and(knows);
         if !at_home {
-            tokio::time::sleep(self.brake.turn(&typed.key).map_err(|wait| too_many(Act::SignIn, wait))?).await;
+            tokio::time::sleep(self.brake.turn(key).map_err(|wait| too_many(Act::SignIn, wait))?).await;
         }
         Ok(())
     }
 
     async fn refuse(self: &Arc<Self>, typed: Typed, open: bool, visitor: &Visitor) -> Error {
         self.brake.wrong(&typed.key);
-        let what = match &typed.account {
-            None => What::UnknownUser,
-            Some(account) if !account.enabled => What::Suspended,
-            Some(_) => What::WrongPassword,
-        };
         // What was typed for an unknown name is not logged: people type passwords into the wrong field.
-        if let Err(error) = self.note(what, typed.account.as_deref(), visitor, &[]).await {
+        if let Err(error) = self.note(typed.refusal(), typed.account.as_deref(), visitor, &[]).await {
             return error;
         }
         match typed.account {

@@ -19,7 +19,7 @@ use super::reply::{self, Reply};
 use super::state::State;
 use super::table::{Route, Who};
 use crate::access::{self, What};
-use crate::accounts::{Account, Token};
+use crate::accounts::{Account, Token, Visitor};
 use crate::error::{Error, Kind, Result};
 use crate::store;
 use crate::store::Version;
@@ -30,9 +30,33 @@ const BASIC_FRESH: Duration = Duration::from_secs(300);
 /// No name in the domain name system is longer; a port may follow.
 const LONGEST_HOST: usize = 253 + 6;
 
-/// Basic credentials that were found good, by their hash.
+/// Basic credentials, by their hash.
 #[derive(Default)]
-pub struct BasicCache(Mutex<HashMap<Version, (Arc<Account>, Instant)>>);
+pub struct BasicCache {
+    /// Those that were found good.
+    good: Mutex<HashMap<Version, (Arc<Account>, Instant)>>,
+    /// Those that are being looked at. A browser sends the same with many requests at once: that is one try, not many.
+    turns: Mutex<HashMap<Version, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl BasicCache {
+    fn turn(&self, key: Version) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = store::lock(&self.turns);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(key).or_default())
+    }
+
+    fn known(&self, key: &Version) -> Option<Arc<Account>> {
+        let good = store::lock(&self.good);
+        good.get(key).filter(|(_, at)| at.elapsed() < BASIC_FRESH).map(|(account, _)| Arc::clone(account))
+    }
+
+    fn remember(&self, key: Version, account: &Arc<Account>) {
+        let mut good = store::lock(&self.good);
+        good.retain(|_, (_, at)| at.elapsed() < BASIC_FRESH);
+        good.insert(key, (Arc::clone(account), Instant::now()));
+    }
+}
 
 /// Whether the server may be called by the name in the request. Foreign names are how a page elsewhere, having pointed its
 /// own name at this address, would talk to us as if it were ours (DNS rebinding).
@@ -107,41 +131,48 @@ pub async fn check_basic(state: &State, headers: &HeaderMap, peer: &Peer) -> Res
     if !(config.listen && config.basic_auth_mode) {
         return Ok(None);
     }
-    let most = config.rate_limiting.basic_auth_max_attempts;
     let accounts = &state.app.accounts;
     let told = |error: Error| reply::failed(&error, reply::Dialect::Page);
-    accounts.allow_basic_auth(peer.client, most).map_err(told)?;
     let Some((text, name, password)) = credentials(headers) else { return Err(ask()) };
-    let per_user = config.per_user_basic_auth && config.enable_user_accounts;
-    if !per_user {
-        let user = &config.basic_auth_user;
-        let right = user.username.as_bytes().ct_eq(name.as_bytes())
-            & user.password.expose().as_bytes().ct_eq(password.as_bytes());
-        if bool::from(right) {
-            return Ok(None);
-        }
-    } else if let Some(account) = by_credentials(state, &text, &name, &password).await.map_err(told)? {
-        return Ok(Some(account));
+    let visitor = Visitor { address: peer.client, device: String::new(), trusted: false };
+    let key = Version::of(text.as_bytes());
+    let turn = state.basic.turn(key);
+    let _turn = turn.lock().await;
+    // Taken before anything is compared: of many guesses at once only as many are looked at as are allowed.
+    accounts.take_basic_try(config.rate_limiting.basic_auth_max_attempts, &visitor).await.map_err(told)?;
+    if config.per_user_basic_auth && config.enable_user_accounts {
+        let account = by_credentials(state, key, &name, &password, &visitor).await.map_err(told)?;
+        return account.map(Some).ok_or_else(ask);
     }
-    accounts.count_basic_auth(peer.client, most).map_err(told)?;
+    let user = &config.basic_auth_user;
+    let right_name = user.username.as_bytes().ct_eq(name.as_bytes());
+    if bool::from(right_name & user.password.expose().as_bytes().ct_eq(password.as_bytes())) {
+        accounts.give_basic_try_back(&visitor);
+        return Ok(None);
+    }
+    accounts.note_wrong_basic(right_name.into(), &visitor).await.map_err(told)?;
     Err(ask())
 }
 
-async fn by_credentials(state: &State, text: &str, name: &str, password: &str) -> Result<Option<Arc<Account>>> {
-    let key = Version::of(text.as_bytes());
-    let fresh = store::lock(&state.basic.0).get(&key).filter(|(_, at)| at.elapsed() < BASIC_FRESH).cloned();
-    if let Some((known, _)) = fresh
-        && let Some(now) = state.app.accounts.listing()?.get(&known.handle)
+async fn by_credentials(
+    state: &State,
+    key: Version,
+    name: &str,
+    password: &str,
+    visitor: &Visitor,
+) -> Result<Option<Arc<Account>>> {
+    let accounts = &state.app.accounts;
+    if let Some(known) = state.basic.known(&key)
+        && let Some(now) = accounts.listing()?.get(&known.handle)
         && now.enabled
         && now.epoch == known.epoch
     {
+        accounts.give_basic_try_back(visitor);
         return Ok(Some(Arc::clone(now)));
     }
-    let found = state.app.accounts.by_credentials(name, password).await?;
+    let found = accounts.by_credentials(name, password, visitor).await?;
     if let Some(account) = &found {
-        let mut cache = store::lock(&state.basic.0);
-        cache.retain(|_, (_, at)| at.elapsed() < BASIC_FRESH);
-        cache.insert(key, (Arc::clone(account), Instant::now()));
+        state.basic.remember(key, account);
     }
     Ok(found)
 }
