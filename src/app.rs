@@ -78,10 +78,11 @@ impl App {
         }
     }
 
-    /// Makes an account and its folder.
+    /// Makes an account and its folder. The folder goes first: if it cannot be made, there is no account either.
     pub fn create_user(&self, by: By<'_>, handle: &Handle, name: &str, password: Option<PasswordHash>) -> Result<()> {
-        self.accounts.create(by, handle, name, password)?;
-        self.settings.seed(handle)
+        self.accounts.may_create(by, handle, name)?;
+        self.settings.seed(handle)?;
+        self.accounts.create(by, handle, name, password).map(drop)
     }
 
     /// Deletes an account; `purge` moves its folder to the trash, else it stays where it is. The folder goes first: if it

@@ -69,6 +69,16 @@ pub struct Changes {
 }
 
 impl Accounts {
+    /// Whether an account could be made.
+    pub fn may_create(&self, by: By<'_>, handle: &Handle, name: &str) -> Result<()> {
+        by.require(Permission::UsersManage, On::House)?;
+        check_name(name)?;
+        match self.listing()?.get(handle) {
+            Some(_) => Err(already_there()),
+            None => Ok(()),
+        }
+    }
+
     /// Makes an account, always an ordinary user's. The caller makes its folder.
     pub fn create(
         &self,
@@ -81,7 +91,7 @@ impl Accounts {
         let account = Account::new(handle.clone(), name, Role::User, password)?;
         self.directory.change(|listing, records| {
             if listing.get(handle).is_some() {
-                return Err(Error::conflict("conflict", "User already exists"));
+                return Err(already_there());
             }
             records.create(&account)
         })?;
@@ -256,6 +266,10 @@ fn may_delete(listing: &Listing, by: By<'_>, handle: &Handle) -> Result<()> {
     let account = listing.get(handle).ok_or_else(|| Error::not_found("User not found"))?;
     by.may_manage(account)?;
     keep_an_admin(listing, account, None)
+}
+
+fn already_there() -> Error {
+    Error::conflict("conflict", "User already exists")
 }
 
 fn not_yourself() -> Error {

@@ -62,7 +62,7 @@ pub const READ_LIMIT: u64 = 500 * 1024 * 1024;
 
 /// How many may wait until a user's folder is free. Each waits on a thread of the server's, of which there are not so many
 /// that one user's could be spared.
-const USER_WAITERS: usize = 4;
+const USER_WAITERS: usize = 16;
 /// The same for what everyone's requests write to, each for a moment.
 const SHARED_WAITERS: usize = 512;
 /// How long the server waits for another process.

@@ -58,7 +58,6 @@ impl Store {
         progress: &Progress,
     ) -> Result<Prepared> {
         let mut archive = Archive::open(archive, limits)?;
-        self.forget_prepared(handle)?;
         let id = RestoreId::new()?;
         let prepared = self.unpack(&id, &mut archive, progress).and_then(|contents| {
             let plan = self.compare(handle, &archive, &contents)?;
@@ -66,19 +65,23 @@ impl Store {
             self.write_record(&self::record(&id), &record)?;
             Ok(Prepared { id: id.clone(), plan: record.plan })
         });
-        prepared.inspect_err(|_| self.drop_restore(handle, &id))
+        match &prepared {
+            Ok(_) => self.forget_others(handle, &id),
+            Err(_) => self.drop_restore(handle, &id),
+        }
+        prepared
     }
 
     /// Forgets what was prepared for this user before: one person's uploads must not add up to a full disk.
-    fn forget_prepared(&self, handle: &Handle) -> Result<()> {
-        for name in self.list_folders(&restores())? {
-            if let Ok(id) = RestoreId::parse(name.as_str())
-                && self.prepared_restore(handle, &id).is_ok()
-            {
-                self.discard_restore(handle, &id)?;
-            }
+    fn forget_others(&self, handle: &Handle, kept: &RestoreId) {
+        let forgotten = self.list_folders(&restores()).and_then(|names| {
+            let ids = names.iter().filter_map(|name| RestoreId::parse(name.as_str()).ok());
+            ids.filter(|id| id != kept && self.prepared_restore(handle, id).is_ok())
+                .try_for_each(|id| self.discard_restore(handle, &id))
+        });
+        if let Err(error) = forgotten {
+            tracing::warn!(?error, %handle, "an earlier upload stays until it is swept away");
         }
-        Ok(())
     }
 
     /// A restore that was prepared for this user.
