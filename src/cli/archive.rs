@@ -22,7 +22,7 @@ pub struct BackupArgs {
     /// Everyone's, one file each
     #[arg(long, conflicts_with = "account")]
     all: bool,
-    /// A file, a folder that is there, or `-` for standard output [default: <handle>-<time>.zip here]
+    /// A file, a folder that is there, or `-` for standard output [default: HANDLE-TIME.zip here]
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
     /// Put the keys of model providers in, too
