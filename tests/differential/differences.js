@@ -327,6 +327,10 @@ export const differences = {
     why: "No snapshot overwrites another: the second one in a second gets a number.",
     parts: { value: [snapshots("sam7", 1), snapshots("sam7", 2)] },
   },
+  "what a save leaves out is kept": {
+    why: "A page that is stale or half loaded must not wipe what it never knew: the settings it replaces become a snapshot.",
+    parts: { value: [snapshots("sam-keys", 1), snapshots("sam-keys", 2)] },
+  },
   "the present is kept before a restore": {
     why: "Before a restore the present settings become a snapshot, unless there is one of them.",
     parts: { value: [snapshots("sam5", 3), snapshots("sam5", 4)] },

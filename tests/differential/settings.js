@@ -96,10 +96,17 @@ scene("damaged and missing settings", async () => {
   await sam.post("/api/settings/get", {});
 });
 
+/** The settings of somebody as they are: a save that leaves keys of them out is answered by a snapshot of ours. */
+const present = async (person) => {
+  const answers = await person.post("/api/settings/get", {});
+  return JSON.parse(JSON.parse(answers.theirs.body.toString()).settings);
+};
+
 scene("snapshots", async () => {
   const sam = await newcomer("sam5");
+  const base = await present(sam);
   await sam.post("/api/settings/get-snapshots");
-  await sam.post("/api/settings/save", { version: 1 });
+  await sam.post("/api/settings/save", { ...base, version: 1 });
   await new Promise((next) => setTimeout(next, 500));
   const list = async () => {
     const answers = await sam.post("/api/settings/get-snapshots");
@@ -110,12 +117,12 @@ scene("snapshots", async () => {
   const first = await list();
   await sam.each("/api/settings/load-snapshot", first);
   await nextSecond();
-  await sam.post("/api/settings/save", { version: 2, "10": 1, a: 1 });
+  await sam.post("/api/settings/save", { ...base, version: 2, a: 1 });
   await sam.post("/api/settings/make-snapshot");
   const second = await list();
   await sam.each("/api/settings/load-snapshot", second);
   await nextSecond();
-  await sam.post("/api/settings/save", { version: 3 });
+  await sam.post("/api/settings/save", { ...base, version: 3, a: 1 });
   await sam.post("/api/settings/make-snapshot", {});
   await list();
   await nextSecond();
@@ -139,12 +146,23 @@ scene("the same snapshot twice", async () => {
 
 scene("two snapshots in a second", async () => {
   const sam = await newcomer("sam7");
+  const base = await present(sam);
   await nextSecond();
   for (const version of [1, 2]) {
-    await sam.post("/api/settings/save", { version });
+    await sam.post("/api/settings/save", { ...base, version });
     await sam.post("/api/settings/make-snapshot");
   }
   pair.sameNames("sam7/backups", "two snapshots in a second");
+});
+
+scene("a save that leaves out keys", async () => {
+  const sam = await newcomer("sam-keys");
+  const base = await present(sam);
+  await sam.post("/api/settings/save", { ...base, version: 1 });
+  await sam.post("/api/settings/save", { ...base, version: 2 });
+  await nextSecond();
+  await sam.post("/api/settings/save", { version: 3 });
+  pair.sameNames("sam-keys/backups", "what a save leaves out is kept");
 });
 
 scene("snapshots that are none", async () => {
