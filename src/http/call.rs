@@ -86,7 +86,8 @@ impl Call {
     /// The caller as somebody at the door.
     pub fn visitor(&self) -> Visitor {
         let device = self.header(header::USER_AGENT.as_str()).unwrap_or_default().to_owned();
-        Visitor { address: self.peer.client, device, trusted: !self.state.exposed || self.peer.client.is_loopback() }
+        let trusted = self.peer.is_at_home(&self.state.app.config, self.state.exposed);
+        Visitor { address: self.peer.client, device, trusted }
     }
 
     /// A header's text.
