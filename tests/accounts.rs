@@ -340,6 +340,23 @@ fn a_sole_account_without_a_password_skips_the_login_screen() {
 }
 
 #[test]
+fn whoever_a_proxy_hands_on_enters_no_account_without_a_password() {
+    let house = TestHouse::with(|config| config.whitelist_mode = false);
+    for (name, value) in [
+        ("X-Forwarded-For", "203.0.113.9"),
+        ("X-Forwarded-For", "127.0.0.1"),
+        ("X-Real-IP", "127.0.0.1"),
+        ("X-Forwarded-Proto", "https"),
+    ] {
+        let guest = house.anonymous();
+        guest.send(Request::new("GET", "/login").header(name, value)).expect(200);
+        let body = json!({ "handle": "default-user", "password": "" });
+        guest.send(Request::new("POST", "/api/users/login").json(&body).header(name, value)).expect(403);
+        assert!(!guest.is_signed_in(), "{name}: {value}");
+    }
+}
+
+#[test]
 fn without_accounts_everything_is_the_first_accounts() {
     let house = TestHouse::with(|config| config.enable_user_accounts = false);
     let guest = house.anonymous();
