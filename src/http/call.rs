@@ -147,7 +147,8 @@ impl Call {
 
     /// The whole body, unpacked if the client packed it, up to the route's limit.
     pub async fn bytes(&mut self) -> Result<Bytes> {
-        let mut whole = BytesMut::new();
+        let announced = self.announced().unwrap_or(0).min(SMALL);
+        let mut whole = BytesMut::with_capacity(announced);
         while let Some(chunk) = self.next_chunk().await? {
             if (whole.len() + chunk.len()) as u64 > self.limit {
                 return Err(too_large(self.limit));

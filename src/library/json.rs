@@ -15,8 +15,19 @@ pub fn check_object(text: &[u8]) -> Result<()> {
     if depth(text) > DEEPEST { Err(too_deep()) } else { Ok(()) }
 }
 
+/// An object's text as SillyTavern writes its files, and its keys.
+pub struct Indented {
+    /// The text.
+    pub text: Vec<u8>,
+    /// The top-level keys, as they are written.
+    pub keys: Keys,
+}
+
+/// Top-level keys of an object, as they are written, quotes included.
+pub type Keys = BTreeSet<Box<[u8]>>;
+
 /// Checks `text` as [`check_object`] does, and indents it on the way.
-pub fn check_and_indent(text: &[u8]) -> Result<Vec<u8>> {
+pub fn check_and_indent(text: &[u8]) -> Result<Indented> {
     check_syntax(text)?;
     indent(text).ok_or_else(too_deep)
 }
@@ -35,18 +46,6 @@ fn too_deep() -> Error {
 
 fn wrong(why: &str) -> Error {
     Error::invalid("bad_json", format!("This is not a JSON object: {why}."))
-}
-
-/// The top-level keys of a JSON object that is indented as [`indent`] does it, as they are written.
-///
-/// They are what follows a line break, four spaces and a quote: strings have no line breaks in them. Settings are compared
-/// at every save, and this takes a small part of the time that parsing does.
-pub fn keys_of_indented(text: &[u8]) -> BTreeSet<&[u8]> {
-    text.split(|byte| *byte == b'\n')
-        .filter_map(|line| line.strip_prefix(b"    ".as_slice()))
-        .filter(|rest| rest.starts_with(b"\""))
-        .map(|rest| &rest[..string_end(rest, 0).min(rest.len())])
-        .collect()
 }
 
 /// How deep valid JSON is nested.
@@ -72,15 +71,22 @@ fn depth(text: &[u8]) -> usize {
 
 /// Indents valid JSON by four spaces, as SillyTavern writes its files. Numbers and strings are copied as they stand, so
 /// that a file that passes through here says exactly what it said. `None` if it is nested deeper than 128 levels.
-fn indent(text: &[u8]) -> Option<Vec<u8>> {
+fn indent(text: &[u8]) -> Option<Indented> {
     let mut out = Vec::with_capacity(text.len() * 2);
+    let mut keys = Keys::new();
     let mut depth = 0;
     let mut at = 0;
+    // Whether the next string is a key, if we are at the top.
+    let mut key_comes = false;
     while at < text.len() {
         match text[at] {
             b'"' => {
                 let end = string_end(text, at);
                 out.extend_from_slice(&text[at..end]);
+                if key_comes && depth == 1 {
+                    keys.insert(text[at..end].into());
+                }
+                key_comes = false;
                 at = end;
                 continue;
             }
@@ -94,6 +100,7 @@ fn indent(text: &[u8]) -> Option<Vec<u8>> {
                     at = next;
                 } else {
                     depth += 1;
+                    key_comes = open == b'{';
                     new_line(&mut out, depth);
                 }
             }
@@ -104,26 +111,37 @@ fn indent(text: &[u8]) -> Option<Vec<u8>> {
             }
             b',' => {
                 out.push(b',');
+                key_comes = true;
                 new_line(&mut out, depth);
             }
             b':' => out.extend_from_slice(b": "),
             space if space.is_ascii_whitespace() => {}
-            other => out.push(other),
+            _ => {
+                let end = at + text[at..].iter().take_while(|byte| is_scalar(**byte)).count().max(1);
+                out.extend_from_slice(&text[at..end]);
+                at = end;
+                continue;
+            }
         }
         at += 1;
     }
-    Some(out)
+    Some(Indented { text: out, keys })
+}
+
+/// What numbers, `true`, `false` and `null` are made of.
+fn is_scalar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
 }
 
 /// The index after the closing quote of the string that starts at `start`.
 fn string_end(text: &[u8], start: usize) -> usize {
     let mut at = start + 1;
-    while at < text.len() {
-        match text[at] {
-            b'\\' => at += 2,
-            b'"' => return at + 1,
-            _ => at += 1,
+    while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if text[at] == b'"' {
+            return at + 1;
         }
+        at += 2;
     }
     text.len()
 }
@@ -152,7 +170,7 @@ mod tests {
         "{\n    \"a\": [\n        1,\n        2.50,\n        -1e9\n    ],\n    \"b\": \"x{,:}\\\"y\\\\\"\n}"
     )]
     fn indents_like_sillytavern(#[case] text: &str, #[case] indented: &str) {
-        assert_eq!(String::from_utf8(indent(text.as_bytes()).unwrap()).unwrap(), indented);
+        assert_eq!(String::from_utf8(indent(text.as_bytes()).unwrap().text).unwrap(), indented);
     }
 
     #[rstest]
@@ -186,11 +204,13 @@ mod tests {
 
     #[test]
     fn top_level_keys_are_found_and_no_others() {
-        let text = indent(br#"{"a":{"b":1,"c":["    \"no\": 1"]},"d\"e":"\n    \"x\": 1","f":[{"g":2}]}"#).unwrap();
-        let keys: Vec<&[u8]> = keys_of_indented(&text).into_iter().collect();
-        assert_eq!(keys, [b"\"a\"".as_slice(), b"\"d\\\"e\"", b"\"f\""]);
-        assert!(keys_of_indented(b"{}").is_empty());
-        let _ = keys_of_indented(b"    \"open");
+        let text = indent(
+            br#"{"a":{"b":1,"c":["    \"no\": 1"]},"d\"e":"\n    \"x\": 1","f":[{"g":2}, "x", ["y"]], "h" : "i" }"#,
+        )
+        .unwrap();
+        let keys: Vec<&[u8]> = text.keys.iter().map(|key| &**key).collect();
+        assert_eq!(keys, [b"\"a\"".as_slice(), b"\"d\\\"e\"", b"\"f\"", b"\"h\""]);
+        assert!(indent(b"{}").unwrap().keys.is_empty());
     }
 
     proptest::proptest! {
@@ -202,9 +222,9 @@ mod tests {
             }
             let value = serde_json::Value::Object(map);
             let text = serde_json::to_vec(&value).unwrap();
-            let indented = indent(&text).unwrap();
+            let indented = indent(&text).unwrap().text;
             proptest::prop_assert_eq!(serde_json::from_slice::<serde_json::Value>(&indented).unwrap(), value);
-            proptest::prop_assert_eq!(indent(&indented).unwrap(), indented);
+            proptest::prop_assert_eq!(indent(&indented).unwrap().text, indented);
         }
 
         #[test]

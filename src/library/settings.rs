@@ -7,17 +7,19 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::json;
+use super::json::{self, Indented, Keys};
 use super::snapshots::{self, Snapshot};
 use crate::clock;
 use crate::error::{Error, Result};
-use crate::store::{self, Expect, FileName, Handle, Owner, Place, Store, Writer};
+use crate::store::{self, Expect, FileName, Handle, Owner, Place, Stat, Store, Writer};
 
 /// The file's name in a user's folder.
 pub const FILE: FileName = FileName::known("settings.json");
 const DAMAGED_PREFIX: &str = "settings.damaged-";
 /// The settings of somebody new. SillyTavern's client asks its first questions when it sees `firstRun`.
 const DEFAULTS: &[u8] = b"{\n    \"firstRun\": true\n}";
+/// Keys of more bytes than this in all are not worth remembering; SillyTavern's client has 400.
+const KEYS_MAX: usize = 16 * 1024;
 /// SillyTavern's pace for automatic snapshots.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(10 * 60);
 
@@ -27,6 +29,14 @@ pub struct Settings {
     /// How many snapshots are kept for each user.
     keep: usize,
     pace: Mutex<HashMap<Handle, Pace>>,
+    /// What was last saved here, so that the next save need not read it again.
+    known: Mutex<HashMap<Handle, Known>>,
+}
+
+/// The keys of a settings file, for as long as the file is the one that was looked at.
+struct Known {
+    stat: Stat,
+    keys: Keys,
 }
 
 /// When a user's settings were last snapshotted automatically, and whether they were saved since.
@@ -74,7 +84,7 @@ pub enum Condition {
 impl Settings {
     /// The settings in `store`; `keep` snapshots are kept for each user.
     pub fn new(store: Arc<Store>, keep: usize) -> Self {
-        Self { store, keep: keep.max(1), pace: Mutex::default() }
+        Self { store, keep: keep.max(1), pace: Mutex::default(), known: Mutex::default() }
     }
 
     /// Makes the folders of somebody new, and default settings if there are none.
@@ -118,18 +128,19 @@ impl Settings {
     /// now and then; and one of what is there, where a caller who does not say what they replace leaves out whole keys of
     /// it: a page that was stale, or loaded by half, must not wipe what it never knew. Returns the text as it was saved.
     pub fn save(&self, handle: &Handle, text: &[u8], expect: Expect) -> Result<Vec<u8>> {
-        let indented = json::check_and_indent(text)?;
+        let Indented { text, keys } = json::check_and_indent(text)?;
         self.store.writing(&Owner::User(handle.clone()), |writer| {
             if expect == Expect::Anything {
-                self.keep_what_is_lost(writer, handle, &indented)?;
+                self.keep_what_is_lost(writer, handle, &keys)?;
             }
-            writer.write(&place(handle), &indented, expect)?;
+            writer.write(&place(handle), &text, expect)?;
+            self.remember(handle, keys);
             if self.is_due(handle) {
-                self.snapshot_quietly(writer, handle, &indented);
+                self.snapshot_quietly(writer, handle, &text);
             }
             Ok(())
         })?;
-        Ok(indented)
+        Ok(text)
     }
 
     /// How the settings are. Looks, and mends nothing.
@@ -238,20 +249,29 @@ impl Settings {
         Ok(())
     }
 
-    /// Makes a snapshot of the present settings, if `text` has not all of their top-level keys.
-    fn keep_what_is_lost(&self, writer: &Writer<'_>, handle: &Handle, text: &[u8]) -> Result<()> {
-        let Some(present) = self.store.read_if_there(&place(handle))? else { return Ok(()) };
-        if present == text || present == DEFAULTS {
+    /// Makes a snapshot of the present settings, if some of their top-level keys are not among `keys`.
+    fn keep_what_is_lost(&self, writer: &Writer<'_>, handle: &Handle, keys: &Keys) -> Result<()> {
+        let Some(stat) = self.store.stat(&place(handle))? else { return Ok(()) };
+        if store::lock(&self.known).get(handle).is_some_and(|known| known.stat == stat && known.keys.is_subset(keys)) {
             return Ok(());
         }
-        // SillyTavern writes its files as we do; one that somebody wrote by hand is brought into that form.
-        let as_ours = if present.starts_with(b"{\n    \"") { None } else { json::check_and_indent(&present).ok() };
-        let before = json::keys_of_indented(as_ours.as_deref().unwrap_or(&present));
-        if !before.is_subset(&json::keys_of_indented(text)) {
+        let Some(present) = self.store.read_if_there(&place(handle))? else { return Ok(()) };
+        let is_covered = json::check_and_indent(&present).is_ok_and(|present| present.keys.is_subset(keys));
+        if present != DEFAULTS && !is_covered {
             tracing::warn!(%handle, "a save leaves out keys of the settings; what was there is kept as a snapshot");
             snapshots::make(&self.store, writer, handle, &present, self.keep, None)?;
         }
         Ok(())
+    }
+
+    /// Remembers the keys of what has just been saved. Called while nobody else writes.
+    fn remember(&self, handle: &Handle, keys: Keys) {
+        let small = keys.iter().map(|key| key.len()).sum::<usize>() <= KEYS_MAX;
+        let mut known = store::lock(&self.known);
+        match self.store.stat(&place(handle)) {
+            Ok(Some(stat)) if small => drop(known.insert(handle.clone(), Known { stat, keys })),
+            _ => drop(known.remove(handle)),
+        }
     }
 
     /// The automatic snapshots that are due: at start for everyone, later for whoever saved since the last one.
