@@ -31,6 +31,8 @@ pub enum Kind {
     TooMany(Duration),
     /// The server cannot take more of this right now.
     Busy,
+    /// A server that was asked on the caller's behalf, such as a model's, did not do its part.
+    Upstream,
     /// The disk refused or gave back something unreadable.
     Storage,
     /// A defect of ours.

@@ -17,6 +17,16 @@ pub enum Permission {
     SettingsOwn,
     /// Back up, restore and reset one's own folder.
     BackupsOwn,
+    /// Read and change one's own chats, and what was deleted of them.
+    ChatsOwn,
+    /// Read and change one's own characters, personas and lorebooks.
+    CharactersOwn,
+    /// Ask the models of the connections that one can use.
+    ModelsUse,
+    /// Make connections of one's own, to model servers of one's choice.
+    ConnectionsOwn,
+    /// Make API keys that act for oneself.
+    KeysOwn,
     /// See who has an account, with state and size.
     UsersView,
     /// Create, rename, enable, disable and delete accounts, set their passwords.
@@ -27,21 +37,29 @@ pub enum Permission {
     BackupsOthers,
     /// Read the audit log.
     EventsView,
+    /// Make and change the connections that everybody in the house can use.
+    ConnectionsHouse,
     /// Change how the server works.
     SystemConfigure,
 }
 
 impl Permission {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 15] = [
         Self::AccountOwn,
         Self::SettingsOwn,
         Self::BackupsOwn,
+        Self::ChatsOwn,
+        Self::CharactersOwn,
+        Self::ModelsUse,
+        Self::ConnectionsOwn,
+        Self::KeysOwn,
         Self::UsersView,
         Self::UsersManage,
         Self::UsersRoles,
         Self::BackupsOthers,
         Self::EventsView,
+        Self::ConnectionsHouse,
         Self::SystemConfigure,
     ];
 
@@ -51,11 +69,17 @@ impl Permission {
             Self::AccountOwn => "account.own",
             Self::SettingsOwn => "settings.own",
             Self::BackupsOwn => "backups.own",
+            Self::ChatsOwn => "chats.own",
+            Self::CharactersOwn => "characters.own",
+            Self::ModelsUse => "models.use",
+            Self::ConnectionsOwn => "connections.own",
+            Self::KeysOwn => "keys.own",
             Self::UsersView => "users.view",
             Self::UsersManage => "users.manage",
             Self::UsersRoles => "users.roles",
             Self::BackupsOthers => "backups.others",
             Self::EventsView => "events.view",
+            Self::ConnectionsHouse => "connections.house",
             Self::SystemConfigure => "system.configure",
         }
     }
@@ -75,6 +99,11 @@ impl Permissions {
             i += 1;
         }
         Self(bits)
+    }
+
+    /// The set with these as well.
+    const fn and(self, list: &[Permission]) -> Self {
+        Self(self.0 | Self::of(list).0)
     }
 
     /// Whether `permission` is in the set.
@@ -107,7 +136,16 @@ pub enum Role {
     User,
 }
 
-const OWN: [Permission; 3] = [Permission::AccountOwn, Permission::SettingsOwn, Permission::BackupsOwn];
+const OWN: Permissions = Permissions::of(&[
+    Permission::AccountOwn,
+    Permission::SettingsOwn,
+    Permission::BackupsOwn,
+    Permission::ChatsOwn,
+    Permission::CharactersOwn,
+    Permission::ModelsUse,
+    Permission::ConnectionsOwn,
+    Permission::KeysOwn,
+]);
 
 impl Role {
     /// All roles, the strongest first.
@@ -115,19 +153,11 @@ impl Role {
 
     /// What the role may do.
     pub const fn permissions(self) -> Permissions {
-        let [account, settings, backups] = OWN;
         match self {
             Self::Admin => Permissions::of(&Permission::ALL),
-            Self::Manager => Permissions::of(&[
-                account,
-                settings,
-                backups,
-                Permission::UsersView,
-                Permission::UsersManage,
-                Permission::UsersRoles,
-            ]),
-            Self::Moderator => Permissions::of(&[account, settings, backups, Permission::UsersView]),
-            Self::User => Permissions::of(&OWN),
+            Self::Manager => OWN.and(&[Permission::UsersView, Permission::UsersManage, Permission::UsersRoles]),
+            Self::Moderator => OWN.and(&[Permission::UsersView]),
+            Self::User => OWN,
         }
     }
 

@@ -105,6 +105,7 @@ pub fn status_of(kind: Kind, dialect: Dialect) -> StatusCode {
         Kind::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         Kind::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
         Kind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Upstream => StatusCode::BAD_GATEWAY,
         Kind::Storage | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -151,6 +152,7 @@ mod tests {
             (Kind::Misdirected, 421, 421),
             (Kind::TooMany(Duration::ZERO), 429, 429),
             (Kind::Busy, 503, 503),
+            (Kind::Upstream, 502, 502),
             (Kind::Storage, 500, 500),
             (Kind::Internal, 500, 500),
         ] {

@@ -1,0 +1,1 @@
+//! The prompt: what is sent, part by part.

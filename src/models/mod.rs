@@ -1,0 +1,8 @@
+//! Language models: connections to their servers, the dialects of providers, streaming, tokens, usage. This room knows
+//! nothing of characters and chats.
+
+pub mod ask;
+pub mod connection;
+
+pub use ask::{Ask, Finish, Image, Message, Parameters, Part, Piece, Pieces, Role, Usage};
+pub use connection::{Connection, ConnectionId, Holder, Kind};
