@@ -65,6 +65,8 @@ impl Folder {
     pub const THUMBNAILS: Self = Self("thumbnails");
     /// Folders of deleted accounts: `trash/<handle>-<time>`.
     pub const TRASH: Self = Self("trash");
+    /// Journals of replies under way: `generations/<id>.jsonl`.
+    pub const GENERATIONS: Self = Self("generations");
     /// Lock files that keep the server and the command line apart.
     pub const LOCKS: Self = Self("locks");
 
