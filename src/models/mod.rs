@@ -3,6 +3,8 @@
 
 pub mod ask;
 pub mod connection;
+pub mod key;
 
 pub use ask::{Ask, Finish, Image, Message, Parameters, Part, Piece, Pieces, Role, Usage};
 pub use connection::{Connection, ConnectionId, Holder, Kind};
+pub use key::Key;
