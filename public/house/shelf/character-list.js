@@ -251,7 +251,7 @@ function newCharacter() {
 
 /** The one to talk to who plays nobody: made when it is first wanted. */
 function assistantButton() {
-  const made = button([icon("chat"), wide("Plain "), "Assistant"], () => {
+  const made = button([icon("chat"), "Assistant"], () => {
     void busy(made, async () => {
       try {
         const assistant = await post("/api/v1/characters/assistant");
