@@ -161,7 +161,7 @@ fn has_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
         let before = text[..at].chars().next_back();
         let after = text[at + word.len()..].chars().next();
-        !(joins(before) && joins(first)) && !(joins(after) && joins(last))
+        !(joins(before) && joins(first) || joins(after) && joins(last))
     })
 }
 
