@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::events::{Event, Events, Origin, What};
 use crate::library::{Portraits, Settings, settings};
+use crate::models::Models;
 use crate::store::archive::Part;
 use crate::store::opening::Opening;
 use crate::store::trash::Swept;
@@ -27,6 +28,8 @@ pub struct App {
     pub settings: Settings,
     /// Their pictures.
     pub portraits: Portraits,
+    /// The language models that are asked.
+    pub models: Arc<Models>,
 }
 
 /// How to open a house.
@@ -58,6 +61,7 @@ impl App {
             settings: Settings::new(Arc::clone(&store), config.backups.common.number_of_backups as usize),
             portraits: Portraits::new(Arc::clone(&store)),
             accounts: Arc::new(accounts),
+            models: Arc::new(Models::new(&config)),
             config,
             store,
             events,

@@ -18,8 +18,10 @@ mod ip_ranges;
 mod keys;
 mod layers;
 mod listening;
+mod models;
 mod node;
 mod origin;
+mod private_hosts;
 mod secret;
 mod settings;
 #[cfg(test)]
@@ -38,7 +40,9 @@ pub use explain::{explain, explain_json};
 pub use house::{Extensions, House, LogLevel, Logging, Passwords, Performance, Recovery, RequestCompression};
 pub use ip_ranges::{IpRangeError, IpRanges};
 pub use listening::{ListenAddress, Protocol, Ssl, Switch};
+pub use models::Models;
 pub use origin::{ConfigError, Origin, Warning};
+pub use private_hosts::{PrivateHostError, PrivateHosts};
 pub use secret::Secret;
 pub use settings::Config;
 
