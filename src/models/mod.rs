@@ -9,21 +9,28 @@
 pub mod ask;
 mod asking;
 pub mod connection;
+pub mod connections;
 mod echo;
 #[cfg(test)]
 #[path = "../../tests/support/model.rs"]
 mod fake;
 mod frames;
-mod key;
+pub mod key;
 mod ollama;
 mod openai;
+pub mod presets;
 mod think;
 pub mod tokens;
+pub mod usage;
+pub mod vault;
 mod words;
 
 pub use ask::{Ask, Finish, Image, Message, Parameters, Part, Piece, Pieces, Role, Usage};
 pub use connection::{Connection, ConnectionId, Holder, Kind};
+pub use connections::Connections;
 pub use key::Key;
+pub use usage::Ledger;
+pub use vault::Vault;
 
 use crate::config::Config;
 use crate::egress::{Egress, Reach, Rules, Target};

@@ -53,7 +53,7 @@ fn question() -> Ask {
 }
 
 fn key() -> Option<Key> {
-    Some(Key::new(CANARY).unwrap())
+    Some(Key::parse(CANARY).unwrap())
 }
 
 async fn ask(models: &Models, model: &FakeModel, speaks: Speaks, ask: Ask) -> Result<Pieces> {
