@@ -63,8 +63,15 @@ impl Folder {
     pub const TREE: Self = Self("tree");
     /// Derived pictures; never in a backup.
     pub const THUMBNAILS: Self = Self("thumbnails");
-    /// Folders of deleted accounts: `trash/<handle>-<time>`.
+    /// Folders of deleted accounts: `trash/<handle>-<time>`. In a user's folder, what was deleted or replaced there:
+    /// `trash/<id>`; never in a backup.
     pub const TRASH: Self = Self("trash");
+    /// Chats, one folder a character.
+    pub const CHATS: Self = Self("chats");
+    /// Pictures in chats, one folder a character.
+    pub const IMAGES: Self = Self("user/images");
+    /// What SillyTavern has no place for, such as which chats are pinned.
+    pub const OURS: Self = Self("tavernkeep");
     /// Lock files that keep the server and the command line apart.
     pub const LOCKS: Self = Self("locks");
 
