@@ -10,6 +10,7 @@ use crate::events::{Event, Events, Origin, What};
 use crate::library::bin::{Bin, Rules as Keeping};
 use crate::library::changes::{Change, Changes};
 use crate::library::{Chats, Portraits, Settings, settings};
+use crate::models::{Connections, Ledger, Vault};
 use crate::store::archive::Part;
 use crate::store::opening::Opening;
 use crate::store::trash::Swept;
@@ -35,6 +36,10 @@ pub struct App {
     pub bin: Arc<Bin>,
     /// What their windows are told.
     pub changes: Arc<Changes>,
+    /// Connections to model servers, theirs and the house's.
+    pub connections: Connections,
+    /// What they had models do.
+    pub ledger: Ledger,
 }
 
 /// How to open a house.
@@ -44,7 +49,7 @@ pub struct Opens {
     pub serve: bool,
     /// Make accounts for folders that have none.
     pub adopt: bool,
-    /// Where the audit log's head is noted, outside the data folder.
+    /// A folder outside the data folder, for the audit log's head and the key that encrypts keys.
     pub notes: Option<PathBuf>,
     /// Make the disk fail, in tests.
     pub faults: Option<Arc<Faults>>,
@@ -59,7 +64,8 @@ impl App {
         if opens.serve {
             store.finish_swaps()?;
         }
-        let head = opens.notes.map(|folder| folder.join(head_note(&store.install().id)));
+        let beside = |name: &str| opens.notes.as_ref().map(|folder| folder.join(note(name, &store.install().id)));
+        let (head, key_file) = (beside("audit"), beside("key"));
         let events = Arc::new(Events::new(Arc::clone(&store), head));
         let accounts = Accounts::open(Arc::clone(&store), Arc::clone(&events), rules(&config), opened)?;
         let keeping = Keeping { days: config.trash.days, size_max: config.trash.max_size.bytes() };
@@ -70,6 +76,12 @@ impl App {
             changes,
             settings: Settings::new(Arc::clone(&store), config.backups.common.number_of_backups as usize),
             portraits: Portraits::new(Arc::clone(&store)),
+            connections: Connections::new(
+                Arc::clone(&store),
+                Arc::clone(&events),
+                Vault::new(Arc::clone(&store), key_file),
+            ),
+            ledger: Ledger::new(Arc::clone(&store)),
             accounts: Arc::new(accounts),
             config,
             store,
@@ -99,12 +111,15 @@ impl App {
     }
 
     /// Deletes an account; `purge` moves its folder to the trash, else it stays where it is. The folder goes first: if it
-    /// cannot be moved, the account is still there, and nobody else can get the handle and with it the folder.
+    /// cannot be moved, the account is still there, and nobody else can get the handle and with it the folder. Keys of its
+    /// connections are gone for good before the handle is free.
     pub fn delete_user(&self, by: By<'_>, handle: &Handle, purge: bool) -> Result<()> {
         self.accounts.may_delete(by, handle)?;
         if purge {
             self.store.trash_user(handle)?;
         }
+        self.connections.forget(handle)?;
+        self.ledger.forget(handle)?;
         self.accounts.delete(by, handle)?;
         self.forget(handle);
         // A save that came in between has made the folder anew.
@@ -166,7 +181,7 @@ impl App {
 
     /// What has to be done now and then: automatic snapshots, times of last use, what has been kept long enough.
     pub fn keep_house(&self) {
-        self.accounts.sessions().flush();
+        self.accounts.flush();
         match self.accounts.listing() {
             Ok(listing) => {
                 let everyone: Vec<Handle> = listing.by_age().iter().map(|account| account.handle.clone()).collect();
@@ -240,8 +255,9 @@ fn rules(config: &Config) -> Rules {
     }
 }
 
-fn head_note(install: &str) -> String {
-    format!(".tavernkeep-audit-{}", install.get(..8).unwrap_or(install))
+/// The name of a file outside the data folder that belongs to it.
+fn note(name: &str, install: &str) -> String {
+    format!(".tavernkeep-{name}-{}", install.get(..8).unwrap_or(install))
 }
 
 /// The folder beside the configuration, for the little that is kept outside the data folder.

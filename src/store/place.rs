@@ -72,6 +72,14 @@ impl Folder {
     pub const IMAGES: Self = Self("user/images");
     /// What SillyTavern has no place for, such as which chats are pinned.
     pub const OURS: Self = Self("tavernkeep");
+    /// Connections to model servers, one file each: a user's, or under `_system` the house's.
+    pub const CONNECTIONS: Self = Self("connections");
+    /// Keys of connections, encrypted: one file per account, and the house's.
+    pub const SECRETS: Self = Self("secrets");
+    /// What models were asked for: `usage/<handle>/<month>.jsonl`.
+    pub const USAGE: Self = Self("usage");
+    /// API keys, as hashes: one file per account.
+    pub const KEYS: Self = Self("keys");
     /// Lock files that keep the server and the command line apart.
     pub const LOCKS: Self = Self("locks");
 
