@@ -7,7 +7,7 @@ use crate::accounts::{Accounts, By, Lifetime, PasswordHash, Rules};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::events::{Event, Events, Origin, What};
-use crate::library::{Portraits, Settings, settings};
+use crate::library::{Characters, Portraits, Settings, Thumbnails, settings};
 use crate::store::archive::Part;
 use crate::store::opening::Opening;
 use crate::store::trash::Swept;
@@ -27,6 +27,10 @@ pub struct App {
     pub settings: Settings,
     /// Their pictures.
     pub portraits: Portraits,
+    /// Their characters.
+    pub characters: Characters,
+    /// Small pictures.
+    pub thumbnails: Arc<Thumbnails>,
 }
 
 /// How to open a house.
@@ -54,9 +58,12 @@ impl App {
         let head = opens.notes.map(|folder| folder.join(head_note(&store.install().id)));
         let events = Arc::new(Events::new(Arc::clone(&store), head));
         let accounts = Accounts::open(Arc::clone(&store), Arc::clone(&events), rules(&config), opened)?;
+        let thumbnails = Arc::new(Thumbnails::new(Arc::clone(&store)));
         let app = Self {
             settings: Settings::new(Arc::clone(&store), config.backups.common.number_of_backups as usize),
             portraits: Portraits::new(Arc::clone(&store)),
+            characters: Characters::new(Arc::clone(&store), Arc::clone(&thumbnails)),
+            thumbnails,
             accounts: Arc::new(accounts),
             config,
             store,
@@ -94,6 +101,7 @@ impl App {
         }
         self.accounts.delete(by, handle)?;
         self.portraits.forget(handle);
+        self.characters.forget(handle);
         // A save that came in between has made the folder anew.
         if purge && self.store.stat(&Place::of(handle))?.is_some() {
             self.store.trash_user(handle)?;
@@ -105,6 +113,7 @@ impl App {
     pub fn reset_settings(&self, handle: &Handle, origin: &Origin) -> Result<()> {
         self.settings.reset(handle)?;
         self.portraits.forget(handle);
+        self.characters.forget(handle);
         self.events.record(Event::new(What::SettingsReset, origin).to(handle));
         Ok(())
     }
@@ -115,6 +124,7 @@ impl App {
             .store
             .reset_folder(handle, |writer, tree| writer.create(&tree.file(&settings::FILE), settings::defaults()))?;
         self.portraits.forget(handle);
+        self.characters.forget(handle);
         self.events.record(Event::new(What::FolderReset, origin).to(handle).with("undo", undo.as_str()));
         Ok(undo)
     }
@@ -123,6 +133,7 @@ impl App {
     pub fn apply_restore(&self, handle: &Handle, id: &RestoreId, parts: &[Part], origin: &Origin) -> Result<UndoId> {
         let undo = self.store.apply_restore(handle, id, parts)?;
         self.portraits.forget(handle);
+        self.characters.forget(handle);
         let names: Vec<&str> = parts.iter().map(|part| part.id()).collect();
         self.events
             .record(Event::new(What::Restored, origin).to(handle).with("parts", names).with("undo", undo.as_str()));
@@ -133,6 +144,7 @@ impl App {
     pub fn undo(&self, handle: &Handle, id: &UndoId, origin: &Origin) -> Result<UndoId> {
         let undo = self.store.undo(handle, id)?;
         self.portraits.forget(handle);
+        self.characters.forget(handle);
         self.events.record(Event::new(What::Undone, origin).to(handle).with("undo", undo.as_str()));
         Ok(undo)
     }

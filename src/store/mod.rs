@@ -25,6 +25,7 @@ pub mod opening;
 pub mod place;
 mod record;
 pub mod restore;
+mod seek;
 mod swap;
 #[cfg(test)]
 pub(crate) mod testing;
