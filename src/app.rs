@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::events::{Event, Events, Origin, What};
 use crate::library::{Characters, Portraits, Settings, Thumbnails, settings};
+use crate::models::{Connections, Vault};
 use crate::store::archive::Part;
 use crate::store::opening::Opening;
 use crate::store::trash::Swept;
@@ -31,6 +32,8 @@ pub struct App {
     pub characters: Characters,
     /// Small pictures.
     pub thumbnails: Arc<Thumbnails>,
+    /// Connections to model servers, theirs and the house's.
+    pub connections: Connections,
 }
 
 /// How to open a house.
@@ -40,7 +43,7 @@ pub struct Opens {
     pub serve: bool,
     /// Make accounts for folders that have none.
     pub adopt: bool,
-    /// Where the audit log's head is noted, outside the data folder.
+    /// A folder outside the data folder, for the audit log's head and the key that encrypts keys.
     pub notes: Option<PathBuf>,
     /// Make the disk fail, in tests.
     pub faults: Option<Arc<Faults>>,
@@ -55,7 +58,8 @@ impl App {
         if opens.serve {
             store.finish_swaps()?;
         }
-        let head = opens.notes.map(|folder| folder.join(head_note(&store.install().id)));
+        let beside = |name: &str| opens.notes.as_ref().map(|folder| folder.join(note(name, &store.install().id)));
+        let (head, key_file) = (beside("audit"), beside("key"));
         let events = Arc::new(Events::new(Arc::clone(&store), head));
         let accounts = Accounts::open(Arc::clone(&store), Arc::clone(&events), rules(&config), opened)?;
         let thumbnails = Arc::new(Thumbnails::new(Arc::clone(&store)));
@@ -64,6 +68,11 @@ impl App {
             portraits: Portraits::new(Arc::clone(&store)),
             characters: Characters::new(Arc::clone(&store), Arc::clone(&thumbnails)),
             thumbnails,
+            connections: Connections::new(
+                Arc::clone(&store),
+                Arc::clone(&events),
+                Vault::new(Arc::clone(&store), key_file),
+            ),
             accounts: Arc::new(accounts),
             config,
             store,
@@ -93,12 +102,14 @@ impl App {
     }
 
     /// Deletes an account; `purge` moves its folder to the trash, else it stays where it is. The folder goes first: if it
-    /// cannot be moved, the account is still there, and nobody else can get the handle and with it the folder.
+    /// cannot be moved, the account is still there, and nobody else can get the handle and with it the folder. Keys of its
+    /// connections are gone for good before the handle is free.
     pub fn delete_user(&self, by: By<'_>, handle: &Handle, purge: bool) -> Result<()> {
         self.accounts.may_delete(by, handle)?;
         if purge {
             self.store.trash_user(handle)?;
         }
+        self.connections.forget(handle)?;
         self.accounts.delete(by, handle)?;
         self.portraits.forget(handle);
         self.characters.forget(handle);
@@ -221,8 +232,9 @@ fn rules(config: &Config) -> Rules {
     }
 }
 
-fn head_note(install: &str) -> String {
-    format!(".tavernkeep-audit-{}", install.get(..8).unwrap_or(install))
+/// The name of a file outside the data folder that belongs to it.
+fn note(name: &str, install: &str) -> String {
+    format!(".tavernkeep-{name}-{}", install.get(..8).unwrap_or(install))
 }
 
 /// The folder beside the configuration, for the little that is kept outside the data folder.

@@ -34,7 +34,8 @@ impl<'a> By<'a> {
         matches!(self, Self::Person(actor, _) if actor.handle == handle)
     }
 
-    fn require(&self, permission: Permission, what: On<'_>) -> Result<()> {
+    /// Whether whoever changes something may do so.
+    pub(crate) fn require(&self, permission: Permission, what: On<'_>) -> Result<()> {
         match self {
             Self::Person(actor, _) => access::require(*actor, permission, what),
             Self::Host(_) => Ok(()),

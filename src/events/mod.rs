@@ -66,6 +66,12 @@ pub enum What {
     FolderReset,
     /// A SillyTavern folder was taken over.
     TakenOver,
+    /// A connection of the house was made, changed or removed.
+    HouseConnection,
+    /// An API key was made.
+    KeyCreated,
+    /// An API key was revoked.
+    KeyRevoked,
     /// The server started.
     Started,
 }
@@ -94,6 +100,9 @@ impl What {
             Self::SettingsReset => "settings_reset",
             Self::FolderReset => "user_data_reset",
             Self::TakenOver => "sillytavern_taken_over",
+            Self::HouseConnection => "house_connection_changed",
+            Self::KeyCreated => "api_key_created",
+            Self::KeyRevoked => "api_key_deleted",
             Self::Started => "server_started",
         }
     }

@@ -81,6 +81,14 @@ impl Folder {
     pub const THUMBNAILS: Self = Self("thumbnails");
     /// Folders of deleted accounts: `trash/<handle>-<time>`.
     pub const TRASH: Self = Self("trash");
+    /// Connections to model servers, one file each: a user's, or under `_system` the house's.
+    pub const CONNECTIONS: Self = Self("connections");
+    /// Keys of connections, encrypted: one file per account, and the house's.
+    pub const SECRETS: Self = Self("secrets");
+    /// What models were asked for: `usage/<handle>/<month>.jsonl`.
+    pub const USAGE: Self = Self("usage");
+    /// API keys, as hashes: one file per account.
+    pub const KEYS: Self = Self("keys");
     /// Lock files that keep the server and the command line apart.
     pub const LOCKS: Self = Self("locks");
 

@@ -36,7 +36,7 @@ pub async fn list(call: Call) -> Result<Reply> {
 }
 
 fn page(page: &Page) -> Value {
-    let tags: Vec<Value> = page.tags.iter().map(|(name, count)| json!({ "name": name, "count": count })).collect();
+    let tags: Vec<Value> = page.tags.iter().map(|(name, count)| json!({ "name": **name, "count": count })).collect();
     json!({ "total": page.total, "tags": tags, "items": page.items.iter().map(item).collect::<Vec<_>>() })
 }
 
@@ -94,12 +94,13 @@ fn view(state: &State, handle: &Handle, opened: &Opened) -> Value {
         "version": opened.version.to_string(),
         "avatar": avatar(&opened.id, &opened.mark),
     });
+    let more_tags = state.app.characters.more_tags_of(handle, &opened.id);
     let rest = match &opened.card {
         Ok(card) => json!({
             "name": card.name(),
             "favorite": card.favorite(),
             "tags": card.tags(),
-            "otherTags": state.app.characters.more_tags_of(handle, &opened.id),
+            "otherTags": more_tags.iter().map(|tag| &**tag).collect::<Vec<_>>(),
             "description": card.description(),
             "personality": card.personality(),
             "scenario": card.scenario(),
@@ -110,7 +111,6 @@ fn view(state: &State, handle: &Handle, opened: &Opened) -> Value {
             "postHistoryInstructions": card.post_history_instructions(),
             "creator": card.creator(),
             "creatorNotes": card.creator_notes(),
-            "creatorNotesHtml": crate::render::markdown(card.creator_notes()),
             "characterVersion": card.character_version(),
             "depthPrompt": card.depth_prompt(),
             "talkativeness": card.talkativeness(),
@@ -223,7 +223,14 @@ pub async fn serve_picture(
     };
     let (looking, at) = (state.clone(), place.clone());
     let mark = blocking(move || characters::mark_of(&looking.app.store, &at)).await?;
-    let etag = format!("\"{mark}{}\"", match size { None => "", Some(Size::Small) => "-s", Some(Size::Large) => "-l" });
+    let etag = format!(
+        "\"{mark}{}\"",
+        match size {
+            None => "",
+            Some(Size::Small) => "-s",
+            Some(Size::Large) => "-l",
+        }
+    );
     if call.header(header::IF_NONE_MATCH.as_str()).is_some_and(|named| named.contains(&etag)) {
         let mut answer = Reply::default();
         *answer.status_mut() = StatusCode::NOT_MODIFIED;

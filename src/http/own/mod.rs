@@ -2,6 +2,7 @@
 
 pub mod backups;
 pub mod characters;
+pub mod connections;
 pub mod events;
 pub mod house;
 pub mod me;

@@ -243,7 +243,11 @@ fn walk<'a>(bytes: &'a [u8], mut each: impl FnMut(&[u8; 4], &'a [u8], &'a [u8]))
 
 fn is_ours(kind: &[u8; 4], data: &[u8]) -> bool {
     let text = matches!(kind, b"tEXt" | b"zTXt" | b"iTXt");
-    text && data.iter().take(KEYWORD_MAX).position(|byte| *byte == 0).is_some_and(|end| Keyword::of(&data[..end]).is_some())
+    text && data
+        .iter()
+        .take(KEYWORD_MAX)
+        .position(|byte| *byte == 0)
+        .is_some_and(|end| Keyword::of(&data[..end]).is_some())
 }
 
 fn push_text(out: &mut Vec<u8>, keyword: &str, json: &[u8]) {

@@ -90,7 +90,11 @@ impl Characters {
 /// `Ada` of `Ada_3`.
 fn copy_base(id: &str) -> &str {
     match id.rsplit_once('_') {
-        Some((base, number)) if !base.is_empty() && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => base,
+        Some((base, number))
+            if !base.is_empty() && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            base
+        }
         _ => id,
     }
 }

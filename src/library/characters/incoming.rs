@@ -55,7 +55,10 @@ impl Characters {
         }
         let mut card = Card::new("Assistant");
         card.apply(&crate::library::cards::edit::Edit {
-            description: Some("{{char}} is a helpful assistant who answers plainly, says so when unsure, and plays no part.".to_owned()),
+            description: Some(
+                "{{char}} is a helpful assistant who answers plainly, says so when unsure, and plays no part."
+                    .to_owned(),
+            ),
             first_message: Some("Hello! What can I help you with?".to_owned()),
             creator_notes: Some("The plain assistant: a model without a character to play.".to_owned()),
             ..Default::default()

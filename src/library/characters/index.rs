@@ -419,8 +419,7 @@ impl Index {
         let known = self.known(handle);
         let mut now = store::lock(&known.now);
         let Some(before) = now.as_ref() else { return };
-        let differs =
-            |(id, seen): &&(FileName, ChatsSeen)| before.chats.get(id).copied().unwrap_or_default() != *seen;
+        let differs = |(id, seen): &&(FileName, ChatsSeen)| before.chats.get(id).copied().unwrap_or_default() != *seen;
         if seen.iter().any(|one| differs(&one)) {
             let mut chats = before.chats.clone();
             chats.extend(seen.iter().cloned());
@@ -463,8 +462,7 @@ impl Index {
         };
         let written = serde_json::to_vec(&saved).map_err(Error::internal).and_then(|text| {
             drop(saved);
-            self.store
-                .writing(&Owner::System, |writer| writer.write(&saved_place(handle), &text, Expect::Anything))
+            self.store.writing(&Owner::System, |writer| writer.write(&saved_place(handle), &text, Expect::Anything))
         });
         if let Err(error) = written {
             tracing::warn!(?error, %handle, "the index of characters could not be saved");

@@ -18,9 +18,9 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use changing::Format;
 pub use incoming::BLANK;
 pub use index::{ChatsSeen, Row, Snapshot};
-pub use changing::Format;
 pub use listing::{Item, Order, Page, Wanted};
 
 use super::cards::{Card, png};

@@ -62,8 +62,7 @@ fn read(store: &Store, handle: &Handle) -> MoreTags {
     let map = said.tag_map.as_object().into_iter().flatten();
     map.filter_map(|(file, ids)| {
         let id = stem(&FileName::parse(file).ok()?)?;
-        let tags: Vec<Arc<str>> =
-            ids.as_array()?.iter().filter_map(|id| names.get(id.as_str()?).cloned()).collect();
+        let tags: Vec<Arc<str>> = ids.as_array()?.iter().filter_map(|id| names.get(id.as_str()?).cloned()).collect();
         (!tags.is_empty()).then_some((id, tags))
     })
     .collect()
