@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::events::{Event, Events, Origin, What};
 use crate::library::{Characters, Portraits, Settings, Thumbnails, settings};
-use crate::models::{Connections, Vault};
+use crate::models::{Connections, Ledger, Vault};
 use crate::store::archive::Part;
 use crate::store::opening::Opening;
 use crate::store::trash::Swept;
@@ -34,6 +34,8 @@ pub struct App {
     pub thumbnails: Arc<Thumbnails>,
     /// Connections to model servers, theirs and the house's.
     pub connections: Connections,
+    /// What they had models do.
+    pub ledger: Ledger,
 }
 
 /// How to open a house.
@@ -73,6 +75,7 @@ impl App {
                 Arc::clone(&events),
                 Vault::new(Arc::clone(&store), key_file),
             ),
+            ledger: Ledger::new(Arc::clone(&store)),
             accounts: Arc::new(accounts),
             config,
             store,
@@ -110,6 +113,7 @@ impl App {
             self.store.trash_user(handle)?;
         }
         self.connections.forget(handle)?;
+        self.ledger.forget(handle)?;
         self.accounts.delete(by, handle)?;
         self.portraits.forget(handle);
         self.characters.forget(handle);
@@ -169,7 +173,7 @@ impl App {
 
     /// What has to be done now and then: automatic snapshots, times of last use, what has been kept long enough.
     pub fn keep_house(&self) {
-        self.accounts.sessions().flush();
+        self.accounts.flush();
         match self.accounts.listing() {
             Ok(listing) => {
                 let everyone: Vec<Handle> = listing.by_age().iter().map(|account| account.handle.clone()).collect();

@@ -209,7 +209,8 @@ impl Accounts {
             records.remove(handle)
         })?;
         self.close(handle);
-        let forgotten = self.sessions.forget(handle).and_then(|()| pictures::save(&self.store, handle, None));
+        let forgotten = self.keys.forget(handle).and(self.sessions.forget(handle));
+        let forgotten = forgotten.and_then(|()| pictures::save(&self.store, handle, None));
         if let Err(error) = forgotten {
             tracing::warn!(?error, %handle, "what belonged to a deleted account could not all be removed");
         }
