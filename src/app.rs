@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::events::{Event, Events, Origin, What};
 use crate::library::bin::{Bin, Rules as Keeping};
 use crate::library::changes::{Change, Changes};
-use crate::library::{Chats, Portraits, Settings, settings};
+use crate::library::{Characters, Chats, Portraits, Settings, Thumbnails, settings};
 use crate::models::{Connections, Ledger, Vault};
 use crate::store::archive::Part;
 use crate::store::opening::Opening;
@@ -36,6 +36,10 @@ pub struct App {
     pub bin: Arc<Bin>,
     /// What their windows are told.
     pub changes: Arc<Changes>,
+    /// Their characters.
+    pub characters: Characters,
+    /// Small pictures.
+    pub thumbnails: Arc<Thumbnails>,
     /// Connections to model servers, theirs and the house's.
     pub connections: Connections,
     /// What they had models do.
@@ -70,12 +74,15 @@ impl App {
         let accounts = Accounts::open(Arc::clone(&store), Arc::clone(&events), rules(&config), opened)?;
         let keeping = Keeping { days: config.trash.days, size_max: config.trash.max_size.bytes() };
         let (bin, changes) = (Arc::new(Bin::new(Arc::clone(&store), keeping)), Arc::new(Changes::default()));
+        let thumbnails = Arc::new(Thumbnails::new(Arc::clone(&store)));
         let app = Self {
             chats: Arc::new(Chats::new(Arc::clone(&store), Arc::clone(&bin), Arc::clone(&changes))),
             bin,
             changes,
             settings: Settings::new(Arc::clone(&store), config.backups.common.number_of_backups as usize),
             portraits: Portraits::new(Arc::clone(&store)),
+            characters: Characters::new(Arc::clone(&store), Arc::clone(&thumbnails)),
+            thumbnails,
             connections: Connections::new(
                 Arc::clone(&store),
                 Arc::clone(&events),
@@ -175,6 +182,7 @@ impl App {
     /// Forgets what is remembered of a folder, because all of it may be different now.
     fn forget(&self, handle: &Handle) {
         self.portraits.forget(handle);
+        self.characters.forget(handle);
         self.chats.forget(handle);
         self.changes.publish(handle, Change::Chats {});
     }

@@ -2,7 +2,9 @@
 //! stands for a person; chats, and the trash that things go to.
 
 pub mod bin;
+pub mod cards;
 pub mod changes;
+pub mod characters;
 pub mod chats;
 pub mod diff;
 pub mod json;
@@ -10,9 +12,12 @@ pub mod portrait;
 pub mod presets;
 pub mod settings;
 pub mod snapshots;
+pub mod thumbnails;
 
 pub use bin::Bin;
 pub use changes::Changes;
+pub use characters::Characters;
 pub use chats::Chats;
 pub use portrait::Portraits;
 pub use settings::Settings;
+pub use thumbnails::Thumbnails;

@@ -27,6 +27,7 @@ pub mod pieces;
 pub mod place;
 mod record;
 pub mod restore;
+mod seek;
 mod swap;
 #[cfg(test)]
 pub(crate) mod testing;
