@@ -82,8 +82,6 @@ impl Folder {
     /// Folders of deleted accounts: `trash/<handle>-<time>`. In a user's folder, what was deleted or replaced there:
     /// `trash/<id>`; never in a backup.
     pub const TRASH: Self = Self("trash");
-    /// Chats, one folder a character.
-    pub const CHATS: Self = Self("chats");
     /// Pictures in chats, one folder a character.
     pub const IMAGES: Self = Self("user/images");
     /// What SillyTavern has no place for, such as which chats are pinned.
