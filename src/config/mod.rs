@@ -26,6 +26,7 @@ mod secret;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod trash;
 mod typed;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ pub use origin::{ConfigError, Origin, Warning};
 pub use private_hosts::{PrivateHostError, PrivateHosts};
 pub use secret::Secret;
 pub use settings::Config;
+pub use trash::Trash;
 
 /// The most that `config.yaml` or `settings.json` may have, in bytes: 1 MiB.
 pub const MAX_SOURCE_BYTES: usize = 1 << 20;

@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use futures_util::stream::unfold;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -310,12 +309,17 @@ impl Answer {
         }
         let Some(finish) = self.out.finish else { return Err(self.words.cut()) };
         self.out.pieces.push_back(Piece::End(finish));
-        if let Some(mut response) = self.response.take() {
-            // With the end of the body taken in, the connection can serve the next question.
-            let _ = response.chunk().now_or_never();
+        if let Some(response) = self.response.take() {
+            tokio::spawn(see_off(response));
         }
         Ok(())
     }
+}
+
+/// Takes in the end of a body, which may be a moment behind the last word: then the connection serves the next question.
+async fn see_off(mut response: Response) {
+    let end = async { while let Ok(Some(_)) = response.chunk().await {} };
+    let _ = tokio::time::timeout(Duration::from_secs(1), end).await;
 }
 
 #[cfg(test)]
