@@ -5,14 +5,22 @@ use std::sync::Arc;
 
 use crate::accounts::{Accounts, By, Lifetime, PasswordHash, Rules};
 use crate::config::Config;
+use crate::conversation::gather::Sources;
+use crate::conversation::generations::{self, Generations};
+use crate::conversation::talking::Talking;
 use crate::error::{Error, Result};
 use crate::events::{Event, Events, Origin, What};
-use crate::library::{Portraits, Settings, settings};
-use crate::models::{Connections, Ledger, Vault};
+use crate::library::bin::{Bin, Rules as Keeping};
+use crate::library::changes::{Change, Changes};
+use crate::library::{Characters, Chats, Portraits, Settings, Thumbnails, settings};
+use crate::models::{Connections, Ledger, Models, Vault};
 use crate::store::archive::Part;
 use crate::store::opening::Opening;
 use crate::store::trash::Swept;
 use crate::store::{Faults, Handle, Place, RestoreId, Store, UndoId};
+
+/// Replies under way, in this house.
+pub type Talk = Generations<Talking>;
 
 /// A house that is open.
 pub struct App {
@@ -28,10 +36,24 @@ pub struct App {
     pub settings: Settings,
     /// Their pictures.
     pub portraits: Portraits,
+    /// The language models that are asked.
+    pub models: Arc<Models>,
+    /// Their chats.
+    pub chats: Arc<Chats>,
+    /// What they deleted or replaced.
+    pub bin: Arc<Bin>,
+    /// What their windows are told.
+    pub changes: Arc<Changes>,
+    /// Their characters.
+    pub characters: Arc<Characters>,
+    /// Small pictures.
+    pub thumbnails: Arc<Thumbnails>,
     /// Connections to model servers, theirs and the house's.
-    pub connections: Connections,
+    pub connections: Arc<Connections>,
     /// What they had models do.
-    pub ledger: Ledger,
+    pub ledger: Arc<Ledger>,
+    /// Replies under way.
+    pub talk: Arc<Talk>,
 }
 
 /// How to open a house.
@@ -60,22 +82,47 @@ impl App {
         let (head, key_file) = (beside("audit"), beside("key"));
         let events = Arc::new(Events::new(Arc::clone(&store), head));
         let accounts = Accounts::open(Arc::clone(&store), Arc::clone(&events), rules(&config), opened)?;
+        let keeping = Keeping { days: config.trash.days, size_max: config.trash.max_size.bytes() };
+        let (bin, changes) = (Arc::new(Bin::new(Arc::clone(&store), keeping)), Arc::new(Changes::default()));
+        let thumbnails = Arc::new(Thumbnails::new(Arc::clone(&store)));
+        let characters = Arc::new(Characters::new(Arc::clone(&store), Arc::clone(&thumbnails)));
+        let chats = Arc::new(Chats::new(Arc::clone(&store), Arc::clone(&bin), Arc::clone(&changes)));
+        let vault = Vault::new(Arc::clone(&store), key_file);
+        let connections = Arc::new(Connections::new(Arc::clone(&store), Arc::clone(&events), vault));
+        let (ledger, models) = (Arc::new(Ledger::new(Arc::clone(&store))), Arc::new(Models::new(&config)));
+        let accounts = Arc::new(accounts);
+        let talking = Talking {
+            sources: Sources {
+                store: Arc::clone(&store),
+                chats: Arc::clone(&chats),
+                characters: Arc::clone(&characters),
+                connections: Arc::clone(&connections),
+            },
+            accounts: Arc::clone(&accounts),
+            changes: Arc::clone(&changes),
+            models: Arc::clone(&models),
+            ledger: Arc::clone(&ledger),
+        };
         let app = Self {
+            talk: Generations::new(Arc::new(talking), Arc::clone(&store), rules_of_talk(&config)),
+            chats,
+            bin,
+            changes,
             settings: Settings::new(Arc::clone(&store), config.backups.common.number_of_backups as usize),
             portraits: Portraits::new(Arc::clone(&store)),
-            connections: Connections::new(
-                Arc::clone(&store),
-                Arc::clone(&events),
-                Vault::new(Arc::clone(&store), key_file),
-            ),
-            ledger: Ledger::new(Arc::clone(&store)),
-            accounts: Arc::new(accounts),
+            characters,
+            thumbnails,
+            connections,
+            ledger,
+            accounts,
+            models,
             config,
             store,
             events,
         };
         if opens.serve {
             app.seed_everyone();
+            app.recover_replies();
         }
         Ok(app)
     }
@@ -87,6 +134,16 @@ impl App {
             if let Err(error) = self.settings.seed(&account.handle) {
                 tracing::warn!(?error, handle = %account.handle, "a user's folder could not be completed");
             }
+        }
+    }
+
+    /// Puts into their chats what was under way when the server ended all of a sudden. A disk that refuses is asked again
+    /// later, and is no reason not to open.
+    fn recover_replies(&self) {
+        match self.talk.recover() {
+            Ok(0) => {}
+            Ok(replies) => tracing::info!(replies, "replies that were under way at the last end are in their chats"),
+            Err(error) => tracing::error!(?error, "replies that were under way at the last end could not be looked for"),
         }
     }
 
@@ -105,10 +162,11 @@ impl App {
         if purge {
             self.store.trash_user(handle)?;
         }
+        self.talk.forget(handle);
         self.connections.forget(handle)?;
         self.ledger.forget(handle)?;
         self.accounts.delete(by, handle)?;
-        self.portraits.forget(handle);
+        self.forget(handle);
         // A save that came in between has made the folder anew.
         if purge && self.store.stat(&Place::of(handle))?.is_some() {
             self.store.trash_user(handle)?;
@@ -119,7 +177,7 @@ impl App {
     /// Somebody's settings back to the defaults; a snapshot is made first.
     pub fn reset_settings(&self, handle: &Handle, origin: &Origin) -> Result<()> {
         self.settings.reset(handle)?;
-        self.portraits.forget(handle);
+        self.forget(handle);
         self.events.record(Event::new(What::SettingsReset, origin).to(handle));
         Ok(())
     }
@@ -129,7 +187,7 @@ impl App {
         let undo = self
             .store
             .reset_folder(handle, |writer, tree| writer.create(&tree.file(&settings::FILE), settings::defaults()))?;
-        self.portraits.forget(handle);
+        self.forget(handle);
         self.events.record(Event::new(What::FolderReset, origin).to(handle).with("undo", undo.as_str()));
         Ok(undo)
     }
@@ -137,7 +195,7 @@ impl App {
     /// Brings the chosen parts of a prepared restore back.
     pub fn apply_restore(&self, handle: &Handle, id: &RestoreId, parts: &[Part], origin: &Origin) -> Result<UndoId> {
         let undo = self.store.apply_restore(handle, id, parts)?;
-        self.portraits.forget(handle);
+        self.forget(handle);
         let names: Vec<&str> = parts.iter().map(|part| part.id()).collect();
         self.events
             .record(Event::new(What::Restored, origin).to(handle).with("parts", names).with("undo", undo.as_str()));
@@ -147,7 +205,7 @@ impl App {
     /// Brings an undo point back; the present state becomes one.
     pub fn undo(&self, handle: &Handle, id: &UndoId, origin: &Origin) -> Result<UndoId> {
         let undo = self.store.undo(handle, id)?;
-        self.portraits.forget(handle);
+        self.forget(handle);
         self.events.record(Event::new(What::Undone, origin).to(handle).with("undo", undo.as_str()));
         Ok(undo)
     }
@@ -157,6 +215,14 @@ impl App {
         self.store.remove_undo(handle, id)?;
         self.events.record(Event::new(What::Undone, origin).to(handle).with("removed", id.as_str()));
         Ok(())
+    }
+
+    /// Forgets what is remembered of a folder, because all of it may be different now.
+    fn forget(&self, handle: &Handle) {
+        self.portraits.forget(handle);
+        self.characters.forget(handle);
+        self.chats.forget(handle);
+        self.changes.publish(handle, Change::Chats {});
     }
 
     /// What has to be done now and then: automatic snapshots, times of last use, what has been kept long enough.
@@ -177,6 +243,17 @@ impl App {
             Ok(swept) if swept != Swept::default() => tracing::info!(?swept, "old undo points and trash were removed"),
             Ok(_) => {}
             Err(error) => tracing::warn!(?error, "old undo points and trash could not all be removed"),
+        }
+        let everybody = self.accounts.listing().map(|listing| listing.by_age()).unwrap_or_default();
+        for account in everybody {
+            match self.bin.sweep(&account.handle) {
+                Ok(0) => {}
+                Ok(swept) => {
+                    tracing::info!(swept, handle = %account.handle, "old things were removed from the trash");
+                    self.changes.publish(&account.handle, Change::Trash {});
+                }
+                Err(error) => tracing::warn!(?error, handle = %account.handle, "the trash could not be swept"),
+            }
         }
     }
 
@@ -208,6 +285,17 @@ impl App {
              \x20 - one password for all: basicAuthMode: true and a basicAuthUser of your own\n\
              or listen on this machine only (listen: false).",
         ))
+    }
+}
+
+fn rules_of_talk(config: &Config) -> generations::Rules {
+    let models = &config.models;
+    generations::Rules {
+        per_connection: models.per_connection as usize,
+        per_user: models.per_user as usize,
+        first_word: models.first_word(),
+        silence: models.silence(),
+        ..generations::Rules::default()
     }
 }
 

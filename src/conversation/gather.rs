@@ -277,7 +277,7 @@ impl Sources {
             "gif" => "image/gif",
             _ => return None,
         };
-        let place = Place::of(handle).folder(Folder::USER_IMAGES).below(&path);
+        let place = Place::of(handle).folder(Folder::IMAGES).below(&path);
         let bytes = self.store.read_at_most(&place, PICTURE).ok()?;
         Some(Image { mime: mime.to_owned(), bytes: Bytes::from(bytes) })
     }

@@ -8,4 +8,7 @@ mod ingredients;
 pub mod lore;
 pub mod macros;
 pub mod prompt;
+pub mod choices;
+pub mod gather;
 pub mod generations;
+pub mod talking;

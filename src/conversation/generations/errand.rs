@@ -4,7 +4,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::models::Parameters;
@@ -135,6 +135,9 @@ pub struct Errand {
     /// The client's name for the person's message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
+    /// What the chat is to remember once the reply is there: variables, and what lorebook entries count.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub remembers: Map<String, Value>,
 }
 
 /// A message that a generation is about.

@@ -14,6 +14,7 @@ use super::event::{Event, Start};
 use super::shown::Shown;
 use super::tape::{Numbered, Tape};
 use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::library::chats::Message;
 use crate::store::{FileName, Handle, lock};
 
 /// A generation that is remembered.
@@ -48,16 +49,14 @@ pub struct Generation {
 }
 
 /// What whoever starts a generation is told.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Started {
     /// The generation.
     pub id: GenerationId,
     /// The chat's version, with the person's message in it.
     pub version: Option<String>,
     /// The person's message, where one was appended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user_message: Option<serde_json::Value>,
+    pub user_message: Option<(usize, Message)>,
 }
 
 /// A generation in a list.

@@ -35,6 +35,7 @@ pub use live::{Generation, Started, Summary};
 
 use crate::blocking::blocking;
 use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::library::chats::Message;
 use crate::models::{Pieces, Usage};
 use crate::store::{FileName, Handle, Store, lock};
 use event::Start;
@@ -63,13 +64,14 @@ pub trait House: Send + Sync + 'static {
     /// Asks the model.
     fn ask(&self, plan: Arc<Self::Plan>) -> Future1<Result<Pieces>>;
 
-    /// Puts what came into the chat; done again, it changes nothing. Waits for the disk.
-    fn keep(&self, errand: &Errand, said: &Said) -> Result<Kept>;
+    /// Puts what came into the chat; done again, it changes nothing. `again` says that it may have been done, and that much
+    /// may have happened to the chat since. Waits for the disk.
+    fn keep(&self, errand: &Errand, said: &Said, again: bool) -> Result<Kept>;
 
     /// Writes down what was used up; counted where the model's server did not say. Waits for the disk.
     fn spent(&self, errand: &Errand, plan: &Self::Plan, said: &Said, reported: Option<Usage>) -> Usage;
 
-    /// Tells this person's other windows that a generation in a chat began or ended.
+    /// Tells this person's other windows that a generation in a chat began or ended. Waits for the disk.
     fn tell(&self, handle: &Handle, character: &FileName, chat: &FileName, generation: Option<&GenerationId>);
 
     /// Whether this person still lives here. Waits for the disk.
@@ -87,7 +89,7 @@ pub struct Begun<P> {
     /// The chat's version, with the person's message in it.
     pub version: String,
     /// The person's message, if one was appended.
-    pub user_message: Option<serde_json::Value>,
+    pub user_message: Option<(usize, Message)>,
     /// The message that will hold the reply.
     pub index: Option<usize>,
 }
@@ -229,7 +231,7 @@ impl<H: House> Generations<H> {
             },
         }));
         self.remember(&generation);
-        self.house.tell(&order.handle, &order.character, &order.chat, Some(&id));
+        self.tell(&generation, Some(id));
         let running = Arc::clone(&self).run(generation, errand, line, Arc::new(plan), busy);
         self.tasks.spawn(running);
         Ok(answer)
@@ -246,6 +248,13 @@ impl<H: House> Generations<H> {
                 && known.chat == order.chat
         });
         same.map(|known| known.answer.clone())
+    }
+
+    /// Tells other windows, beside everything else.
+    fn tell(self: &Arc<Self>, generation: &Arc<Generation>, id: Option<GenerationId>) {
+        let (house, about) = (Arc::clone(&self.house), Arc::clone(generation));
+        let told = move || house.tell(&about.handle, &about.character, &about.chat, id.as_ref());
+        self.tasks.spawn_blocking(told);
     }
 
     fn take_chat(self: &Arc<Self>, order: &Order, id: &GenerationId) -> Result<Busy<H>> {

@@ -50,7 +50,7 @@ impl<H: House> Generations<H> {
         };
         self.settle(&generation, errand, plan, said, ended).await;
         drop(busy);
-        self.house.tell(&generation.handle, &generation.character, &generation.chat, None);
+        self.tell(&generation, None);
     }
 
     async fn converse(self: &Arc<Self>, generation: &Arc<Generation>, line: &str, plan: Arc<H::Plan>) -> Ended {

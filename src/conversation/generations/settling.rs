@@ -60,9 +60,10 @@ impl<H: House> Generations<H> {
     async fn keep_soon(self: &Arc<Self>, errand: &Errand, said: &Said) -> Result<Kept> {
         let mut last = None;
         for wait in TRIES {
+            let again = last.is_some();
             tokio::time::sleep(wait).await;
             let (this, about, words) = (Arc::clone(self), errand.clone(), said.clone());
-            match blocking(move || this.keep(&about, &words)).await {
+            match blocking(move || this.keep(&about, &words, again)).await {
                 Ok(kept) => return Ok(kept),
                 Err(error) => last = Some(error),
             }
@@ -79,8 +80,8 @@ impl<H: House> Generations<H> {
     }
 
     /// Puts a reply into its chat, and drops its journal. Waits for the disk.
-    fn keep(&self, errand: &Errand, said: &Said) -> Result<Kept> {
-        let kept = self.house.keep(errand, said)?;
+    fn keep(&self, errand: &Errand, said: &Said, again: bool) -> Result<Kept> {
+        let kept = self.house.keep(errand, said, again)?;
         if let Err(error) = self.journals.remove(&errand.id) {
             // Found again later, together with the reply in the chat, and so known to be done.
             tracing::warn!(?error, generation = %errand.id, "the journal of a reply that is in its chat could not be removed");
@@ -99,7 +100,7 @@ impl<H: House> Generations<H> {
     pub fn settle_left(&self) {
         let left = std::mem::take(&mut *lock(&self.unsettled));
         for (errand, said) in left {
-            match self.keep(&errand, &said) {
+            match self.keep(&errand, &said, true) {
                 Ok(_) => {
                     tracing::info!(generation = %errand.id, "a reply that waited for the disk is in its chat");
                     self.house.tell(&errand.handle, &errand.character, &errand.chat, None);
@@ -137,7 +138,7 @@ impl<H: House> Generations<H> {
         if said.is_nothing() || !self.house.knows(&errand.handle) {
             return self.journals.remove(id).map(|()| false);
         }
-        match self.keep(&errand, &said) {
+        match self.keep(&errand, &said, true) {
             Ok(_) => Ok(true),
             Err(error) => {
                 lock(&self.unsettled).push((errand, said));

@@ -53,6 +53,7 @@ impl House for Doll {
             model: "echo".to_owned(),
             started: 1,
             client: order.id.clone(),
+            remembers: serde_json::Map::new(),
         };
         let version = lock(&self.chat).len().to_string();
         Ok(Begun { errand, line: "echo".to_owned(), plan: (), version, user_message: None, index: Some(0) })
@@ -70,7 +71,7 @@ impl House for Doll {
         })
     }
 
-    fn keep(&self, errand: &Errand, said: &Said) -> Result<Kept> {
+    fn keep(&self, errand: &Errand, said: &Said, _: bool) -> Result<Kept> {
         if self.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
             return Err(Error::storage("save a chat", std::io::ErrorKind::StorageFull.into()));
         }

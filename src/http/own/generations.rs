@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use warp::http::StatusCode;
 
@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::http::call::Call;
 use crate::http::reply::{self, Reply};
 use crate::http::sse::{self, Guard, Look};
-use crate::library::chats::ChatRef;
+use crate::library::chats::{ChatRef, Message};
 use crate::models::Parameters;
 
 /// So much is put together at most, in bytes, before it is sent.
@@ -77,7 +77,11 @@ pub async fn start(mut call: Call) -> Result<Reply> {
     let asked: Asked = call.json().await?;
     let order = asked.order(&call)?;
     let started = call.state.app.talk.start(order).await?;
-    Ok(reply::json_with(StatusCode::ACCEPTED, &started))
+    let mut answer = json!({ "id": started.id, "version": started.version });
+    if let (Some((index, message)), Some(fields)) = (&started.user_message, answer.as_object_mut()) {
+        fields.insert("userMessage".to_owned(), message_view(*index, message));
+    }
+    Ok(reply::json_with(StatusCode::ACCEPTED, &answer))
 }
 
 /// `GET /api/v1/generations`.
@@ -114,6 +118,11 @@ pub async fn events(call: Call) -> Result<Reply> {
         guard: Guard::of(&call)?,
     };
     Ok(sse::reply(follower, Follower::next))
+}
+
+/// A message as chats show it.
+fn message_view(index: usize, message: &Message) -> Value {
+    json!({ "index": index, "message": message })
 }
 
 fn one(call: &Call) -> Result<Arc<Generation>> {

@@ -1,11 +1,15 @@
 //! Our own dialect, `/api/v1`: REST over JSON. One file per noun; `docs/api.md` describes it for people.
 
 pub mod backups;
+pub mod changes;
+pub mod characters;
 pub mod connections;
 pub mod events;
+pub mod generations;
 pub mod house;
 pub mod keys;
 pub mod me;
+pub mod prompts;
 pub mod restores;
 pub mod session;
 pub mod sessions;
