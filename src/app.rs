@@ -143,7 +143,9 @@ impl App {
         match self.talk.recover() {
             Ok(0) => {}
             Ok(replies) => tracing::info!(replies, "replies that were under way at the last end are in their chats"),
-            Err(error) => tracing::error!(?error, "replies that were under way at the last end could not be looked for"),
+            Err(error) => {
+                tracing::error!(?error, "replies that were under way at the last end could not be looked for")
+            }
         }
     }
 

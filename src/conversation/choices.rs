@@ -86,7 +86,8 @@ impl Choices {
 
     /// The texts around a chat. `as_text`: for a model that is sent one plain text.
     pub fn prompt_settings(&self, as_text: bool) -> PromptSettings {
-        let mut settings = PromptSettings { lore: LoreSettings::parse(&self.world_info_settings), ..Default::default() };
+        let mut settings =
+            PromptSettings { lore: LoreSettings::parse(&self.world_info_settings), ..Default::default() };
         let system = &self.power_user.sysprompt;
         let is_on = system.get("enabled").and_then(Value::as_bool).unwrap_or(false);
         let (main, last) = if as_text && is_on {
@@ -120,7 +121,8 @@ impl Choices {
     /// Further lorebooks of a character.
     pub fn books_of(&self, character: &str) -> Vec<&str> {
         let all = self.world_info_settings.pointer("/world_info/charLore").and_then(Value::as_array);
-        let theirs = all.into_iter().flatten().find(|entry| entry.get("name").and_then(Value::as_str) == Some(character));
+        let theirs =
+            all.into_iter().flatten().find(|entry| entry.get("name").and_then(Value::as_str) == Some(character));
         let books = theirs.and_then(|entry| entry.get("extraBooks")).and_then(Value::as_array);
         books.into_iter().flatten().filter_map(filled).collect()
     }
@@ -200,7 +202,10 @@ mod tests {
         });
         let choices = choices(&settings);
         let (text, chat) = (choices.prompt_settings(true), choices.prompt_settings(false));
-        assert_eq!((text.main.as_str(), text.post_history.as_str(), text.lore.scan_depth), ("Text main", "Text last", 7));
+        assert_eq!(
+            (text.main.as_str(), text.post_history.as_str(), text.lore.scan_depth),
+            ("Text main", "Text last", 7)
+        );
         assert_eq!((chat.main.as_str(), chat.post_history.as_str()), ("Chat main", ""));
         assert_eq!((choices.books(), choices.books_of("Eva")), (vec!["World"], vec!["More"]));
         assert_eq!(choices.note(&Map::new()).unwrap().depth, 2);

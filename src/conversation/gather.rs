@@ -7,12 +7,10 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::choices::{Chosen, Choices};
+use super::choices::{Choices, Chosen};
 use super::generations::{Kind, Order};
 use super::lore::{Book, Source};
-use super::prompt::{
-    self, Budget, Character, ContinueBy, HistoryMessage, Ingredients, Note, Prompt, Purpose, RoleOf,
-};
+use super::prompt::{self, Budget, Character, ContinueBy, HistoryMessage, Ingredients, Note, Prompt, Purpose, RoleOf};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::library::cards::Card;
@@ -95,8 +93,7 @@ impl Sources {
             None => context_of(&connection, &model).map_or(CONTEXT, |context| context as usize),
         };
         let reserve = parameters.max_tokens.map_or(RESERVE, |most| most as usize).min(context / 2);
-        let window =
-            self.chats.last_messages(&order.handle, &chat, (context / SHORT).clamp(50, MESSAGES))?;
+        let window = self.chats.last_messages(&order.handle, &chat, (context / SHORT).clamp(50, MESSAGES))?;
 
         let wanted = order.persona.as_deref().or(ours("persona")).or_else(|| metadata.get("persona")?.as_str());
         let choices = self.choices(&order.handle)?;
@@ -170,7 +167,12 @@ impl Sources {
     }
 
     /// By which connection, and which of its models: as the request says, else as the chat does, else as is usual.
-    fn connection(&self, order: &Order, chats: Option<&str>, chats_model: Option<&str>) -> Result<(Connection, String)> {
+    fn connection(
+        &self,
+        order: &Order,
+        chats: Option<&str>,
+        chats_model: Option<&str>,
+    ) -> Result<(Connection, String)> {
         let handle = &order.handle;
         let connection = match (&order.connection, chats) {
             (Some(id), _) => self.connections.get(handle, &ConnectionId::parse(id)?)?,
@@ -184,7 +186,8 @@ impl Sources {
         let is_chats = chats.is_none_or(|id| id == connection.id.as_str()) && order.connection.is_none();
         let chosen = order.model.as_deref().or(chats_model.filter(|_| is_chats)).or(connection.model.as_deref());
         let model = chosen.filter(|model| !model.trim().is_empty());
-        let needs_one = matches!(connection.kind, Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini | Dialect::Ollama);
+        let needs_one =
+            matches!(connection.kind, Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini | Dialect::Ollama);
         match model {
             Some(model) => Ok((connection.clone(), model.to_owned())),
             None if needs_one => Err(Error::invalid(
@@ -206,7 +209,8 @@ impl Sources {
         }
         let last = window.lines.last().and_then(Line::message);
         let sent = order.id.as_deref().filter(|_| order.text.is_some()).and_then(|id| {
-            let same = |line: &&Line| line.message().is_some_and(|message| message.is_user() && message.id() == Some(id));
+            let same =
+                |line: &&Line| line.message().is_some_and(|message| message.is_user() && message.id() == Some(id));
             window.lines.iter().rev().find(same).map(|line| line.index)
         });
         let is_sent = sent.is_some_and(|index| index + 1 == window.chat.count);
@@ -368,4 +372,3 @@ fn seed_of(metadata: &Map<String, Value>, chat: &FileName) -> u64 {
     metadata.get("integrity").and_then(Value::as_str).unwrap_or(chat.as_str()).hash(&mut hasher);
     hasher.finish()
 }
-

@@ -3,12 +3,12 @@
 mod assembly;
 mod calendar;
 mod chance;
+pub mod choices;
 mod examples;
+pub mod gather;
+pub mod generations;
 mod ingredients;
 pub mod lore;
 pub mod macros;
 pub mod prompt;
-pub mod choices;
-pub mod gather;
-pub mod generations;
 pub mod talking;

@@ -50,7 +50,8 @@ impl House for Talking {
         // Everything that can be refused has been by now: only then the person's message goes into the chat.
         let appended = match &order.text {
             Some(text) => {
-                let expect = if gathered.is_sent { Expect::Anything } else { Expect::Version(gathered.window.chat.version) };
+                let expect =
+                    if gathered.is_sent { Expect::Anything } else { Expect::Version(gathered.window.chat.version) };
                 let message = user_message(order, &gathered, text);
                 Some(self.chats().append(&order.handle, &chat, expect, message)?)
             }
@@ -332,7 +333,8 @@ fn has(message: &Message, id: &GenerationId) -> bool {
 /// The reply as a message.
 fn reply(errand: &Errand, said: &Said) -> Message {
     let is_more = errand.kind == Kind::Continue;
-    let (text, reasoning) = if is_more { continued(errand, said) } else { (said.text.trim_start().to_owned(), said.reasoning.clone()) };
+    let (text, reasoning) =
+        if is_more { continued(errand, said) } else { (said.text.trim_start().to_owned(), said.reasoning.clone()) };
     let mut message = Message::new(&errand.name, false, "");
     let date = iso(said.finished);
     let extra = extra(errand, said, &text, &reasoning);

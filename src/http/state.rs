@@ -101,9 +101,10 @@ impl State {
     pub fn is_still_in(&self, person: &Person) -> bool {
         let (account, accounts) = (&person.account, &self.app.accounts);
         self.is_still(&account.handle, &account.epoch)
-            && person.session.as_ref().is_none_or(|session| {
-                accounts.sessions().of(account).iter().any(|living| living.id == session.id)
-            })
+            && person
+                .session
+                .as_ref()
+                .is_none_or(|session| accounts.sessions().of(account).iter().any(|living| living.id == session.id))
     }
 
     /// Changes an account, and cuts the downloads of one that may not come in any more.

@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::errand::{GenerationId, Kind};
-use super::running::Noted;
 use super::event::{Event, Start};
+use super::running::Noted;
 use super::shown::Shown;
 use super::tape::{Numbered, Tape};
 use crate::error::{Error, Kind as ErrorKind, Result};

@@ -227,7 +227,11 @@ impl<H: House> Generations<H> {
                 chat: order.chat.to_string(),
                 kind: errand.kind,
                 index,
-                text: errand.target.as_ref().filter(|_| errand.kind == Kind::Continue).map_or_else(String::new, |t| t.text.clone()),
+                text: errand
+                    .target
+                    .as_ref()
+                    .filter(|_| errand.kind == Kind::Continue)
+                    .map_or_else(String::new, |t| t.text.clone()),
             },
         }));
         self.remember(&generation);

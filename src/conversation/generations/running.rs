@@ -211,6 +211,9 @@ fn silent(after: Duration, what: &str) -> Error {
     Error::new(
         ErrorKind::Upstream,
         "model_silent",
-        format!("The model {what} for {} seconds, and was given up. What came is kept; you can continue it.", after.as_secs()),
+        format!(
+            "The model {what} for {} seconds, and was given up. What came is kept; you can continue it.",
+            after.as_secs()
+        ),
     )
 }

@@ -63,7 +63,8 @@ impl House for Doll {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let script = lock(&self.scripts).pop_front();
         Box::pin(async move {
-            let script = script.ok_or_else(|| Error::new(ErrorKind::Upstream, "model_unreachable", "Nobody is there."))?;
+            let script =
+                script.ok_or_else(|| Error::new(ErrorKind::Upstream, "model_unreachable", "Nobody is there."))?;
             let pieces = futures_util::stream::unfold(script, |mut script| async move {
                 script.recv().await.map(|piece| (piece, script))
             });
@@ -80,7 +81,12 @@ impl House for Doll {
         if index == chat.len() {
             chat.push((errand.id.clone(), said.clone()));
         }
-        Ok(Kept { chat: None, index, version: chat.len().to_string(), message: serde_json::json!({ "mes": said.text }) })
+        Ok(Kept {
+            chat: None,
+            index,
+            version: chat.len().to_string(),
+            message: serde_json::json!({ "mes": said.text }),
+        })
     }
 
     fn spent(&self, _: &Errand, (): &(), _: &Said, reported: Option<Usage>) -> Usage {
@@ -297,7 +303,9 @@ async fn a_reply_longer_than_any_is_cut_and_kept() {
     while script.send(Ok(Piece::Text(megabyte.clone()))).is_ok() && generation.is_running() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert!(matches!(end_of(&generation).await, Event::Failed(failed) if failed.code == "reply_too_long" && failed.kept));
+    assert!(
+        matches!(end_of(&generation).await, Event::Failed(failed) if failed.code == "reply_too_long" && failed.kept)
+    );
     assert_eq!(scene.house().chat()[0].1.text.len(), 4 << 20);
 }
 
@@ -341,8 +349,13 @@ async fn a_torn_journal_gives_what_is_whole_in_it() {
     bytes.extend_from_slice(b"\n{\"text\":\"eve");
     std::fs::write(&path, &bytes).unwrap();
     scene.generations.journals.add(&generation.id, "ning", "hm").unwrap();
-    let journal::Found::Whole(errand, said) = scene.generations.journals.read(&generation.id).unwrap() else { panic!() };
-    assert_eq!((errand.id.clone(), said.text.as_str(), said.reasoning.as_str()), (generation.id.clone(), "Good ning", "hm"));
+    let journal::Found::Whole(errand, said) = scene.generations.journals.read(&generation.id).unwrap() else {
+        panic!()
+    };
+    assert_eq!(
+        (errand.id.clone(), said.text.as_str(), said.reasoning.as_str()),
+        (generation.id.clone(), "Good ning", "hm")
+    );
     std::fs::write(&path, "{\"id\":").unwrap();
     let next = scene.after_a_sudden_end();
     assert_eq!(next.recover().unwrap(), 0);
@@ -465,7 +478,11 @@ async fn every_step_of_a_journal_may_fail() {
         let generations = Generations::new(Arc::new(Doll::default()), store, rules);
         let script = generations.house.script();
         let Ok(started) = generations.start(order("ada", "one")).await else {
-            assert_eq!(generations.house.asked.load(Ordering::SeqCst), 0, "the model was asked for what cannot be kept");
+            assert_eq!(
+                generations.house.asked.load(Ordering::SeqCst),
+                0,
+                "the model was asked for what cannot be kept"
+            );
             assert_eq!(generations.count(), 0);
             continue;
         };
@@ -475,7 +492,11 @@ async fn every_step_of_a_journal_may_fail() {
         text(&script, "evening.");
         end(&script);
         assert!(matches!(end_of(&generation).await, Event::Done(_)), "step {n}");
-        let next = Generations::new(Arc::clone(&generations.house), Arc::new(testing::open(folder.path(), None)), Rules::default());
+        let next = Generations::new(
+            Arc::clone(&generations.house),
+            Arc::new(testing::open(folder.path(), None)),
+            Rules::default(),
+        );
         next.recover().unwrap();
         let chat = generations.house.chat();
         assert_eq!((chat.len(), chat[0].1.text.as_str()), (1, "Good evening."), "step {n}");
