@@ -24,6 +24,7 @@ mod secret;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod trash;
 mod typed;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,7 @@ pub use listening::{ListenAddress, Protocol, Ssl, Switch};
 pub use origin::{ConfigError, Origin, Warning};
 pub use secret::Secret;
 pub use settings::Config;
+pub use trash::Trash;
 
 /// The most that `config.yaml` or `settings.json` may have, in bytes: 1 MiB.
 pub const MAX_SOURCE_BYTES: usize = 1 << 20;

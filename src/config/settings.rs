@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Backups, BasicAuthUser, ConfigError, Extensions, ForwardedHeaders, HostWhitelist, House, IpRanges, ListenAddress,
-    Logging, Passwords, Performance, Protocol, RateLimiting, Recovery, Ssl, Sso, Switch, lossy,
+    Logging, Passwords, Performance, Protocol, RateLimiting, Recovery, Ssl, Sso, Switch, Trash, lossy,
 };
 
 /// Everything that can be set. `Default` is what the shipped `config.yaml` says, key by key and in its order.
@@ -74,6 +74,8 @@ pub struct Config {
     pub allow_keys_exposure: bool,
     /// What is kept of the past.
     pub backups: Backups,
+    /// How long what was deleted or replaced is kept.
+    pub trash: Trash,
     /// What is written down about the running server.
     pub logging: Logging,
     /// Extensions of SillyTavern's web client.
@@ -112,6 +114,7 @@ impl Default for Config {
             security_override: false,
             allow_keys_exposure: false,
             backups: Backups::default(),
+            trash: Trash::default(),
             logging: Logging::default(),
             extensions: Extensions::default(),
             performance: Performance::default(),
@@ -166,6 +169,7 @@ impl Config {
         within("passwords.bcryptCost", self.passwords.bcrypt_cost, 4, 16)?;
         within("recovery.codeLength", self.recovery.code_length, 4, 10)?;
         within("backups.undoDays", self.backups.undo_days, 0, 3650)?;
+        within("trash.days", self.trash.days, 0, 3650)?;
         within("backups.chat.maxTotalBackups", self.backups.chat.max_total_backups, -1, i64::from(u32::MAX))?;
 
         let name = &self.house.name;
