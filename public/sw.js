@@ -15,7 +15,6 @@ const FURNITURE = [
   "/house/parts.css",
   "/house/login.css",
   "/house/lantern.svg",
-  "/house/scene.svg",
   "/house/flourish.svg",
   "/house/grain.svg",
   "/house/wood.svg",
