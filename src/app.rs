@@ -10,7 +10,7 @@ use crate::events::{Event, Events, Origin, What};
 use crate::library::bin::{Bin, Rules as Keeping};
 use crate::library::changes::{Change, Changes};
 use crate::library::{Characters, Chats, Portraits, Settings, Thumbnails, settings};
-use crate::models::{Connections, Ledger, Vault};
+use crate::models::{Connections, Ledger, Models, Vault};
 use crate::store::archive::Part;
 use crate::store::opening::Opening;
 use crate::store::trash::Swept;
@@ -30,6 +30,8 @@ pub struct App {
     pub settings: Settings,
     /// Their pictures.
     pub portraits: Portraits,
+    /// The language models that are asked.
+    pub models: Arc<Models>,
     /// Their chats.
     pub chats: Arc<Chats>,
     /// What they deleted or replaced.
@@ -90,6 +92,7 @@ impl App {
             ),
             ledger: Ledger::new(Arc::clone(&store)),
             accounts: Arc::new(accounts),
+            models: Arc::new(Models::new(&config)),
             config,
             store,
             events,

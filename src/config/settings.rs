@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Backups, BasicAuthUser, ConfigError, Extensions, ForwardedHeaders, HostWhitelist, House, IpRanges, ListenAddress,
-    Logging, Passwords, Performance, Protocol, RateLimiting, Recovery, Ssl, Sso, Switch, Trash, lossy,
+    Logging, Models, Passwords, Performance, Protocol, RateLimiting, Recovery, Ssl, Sso, Switch, Trash, lossy,
 };
 
 /// Everything that can be set. `Default` is what the shipped `config.yaml` says, key by key and in its order.
@@ -72,6 +72,8 @@ pub struct Config {
     pub security_override: bool,
     /// Let a user's own pages read their provider keys back. Default `false`.
     pub allow_keys_exposure: bool,
+    /// Where language models may be.
+    pub models: Models,
     /// What is kept of the past.
     pub backups: Backups,
     /// How long what was deleted or replaced is kept.
@@ -113,6 +115,7 @@ impl Default for Config {
             disable_csrf_protection: false,
             security_override: false,
             allow_keys_exposure: false,
+            models: Models::default(),
             backups: Backups::default(),
             trash: Trash::default(),
             logging: Logging::default(),
@@ -168,6 +171,8 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         within("passwords.bcryptCost", self.passwords.bcrypt_cost, 4, 16)?;
         within("recovery.codeLength", self.recovery.code_length, 4, 10)?;
+        within("models.firstWordTimeout", self.models.first_word_timeout, 1, 86_400)?;
+        within("models.silenceTimeout", self.models.silence_timeout, 1, 86_400)?;
         within("backups.undoDays", self.backups.undo_days, 0, 3650)?;
         within("trash.days", self.trash.days, 0, 3650)?;
         within("backups.chat.maxTotalBackups", self.backups.chat.max_total_backups, -1, i64::from(u32::MAX))?;
