@@ -145,7 +145,6 @@ impl Tape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conversation::generations::event::Done;
 
     fn tape() -> Tape {
         let mut tape = Tape::default();
@@ -155,7 +154,7 @@ mod tests {
         tape.say("Größe");
         tape.think("?");
         tape.say(" ja");
-        tape.happen(Event::Done(Box::new(Done::default())));
+        tape.happen(Event::Done(Box::default()));
         tape
     }
 
