@@ -79,8 +79,13 @@ impl Folder {
     pub const TREE: Self = Self("tree");
     /// Derived pictures; never in a backup.
     pub const THUMBNAILS: Self = Self("thumbnails");
-    /// Folders of deleted accounts: `trash/<handle>-<time>`.
+    /// Folders of deleted accounts: `trash/<handle>-<time>`. In a user's folder, what was deleted or replaced there:
+    /// `trash/<id>`; never in a backup.
     pub const TRASH: Self = Self("trash");
+    /// Pictures in chats, one folder a character.
+    pub const IMAGES: Self = Self("user/images");
+    /// What SillyTavern has no place for, such as which chats are pinned.
+    pub const OURS: Self = Self("tavernkeep");
     /// Connections to model servers, one file each: a user's, or under `_system` the house's.
     pub const CONNECTIONS: Self = Self("connections");
     /// Keys of connections, encrypted: one file per account, and the house's.
