@@ -3,23 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::accounts::{Accounts, By, Lifetime, PasswordHash, Rules};
+use crate::accounts::{Account, Accounts, By, Lifetime, PasswordHash, Rules};
 use crate::config::Config;
+use crate::conversation::greeting;
+use crate::conversation::prompt::Persona;
 use crate::error::{Error, Result};
 use crate::events::{Event, Events, Origin, What};
-<<<<<<< HEAD
-use crate::library::{Portraits, Settings, settings};
-use crate::models::{Connections, Ledger, Models, Vault};
-=======
-use crate::library::bin::{Bin, Rules as Keeping};
+use crate::library::bin::{Bin, Restored, Rules as Keeping, Sort};
 use crate::library::changes::{Change, Changes};
+use crate::library::chats::{ChatRef, Message};
 use crate::library::{Characters, Chats, Portraits, Settings, Thumbnails, settings};
-use crate::models::{Connections, Ledger, Vault};
->>>>>>> main
+use crate::models::{Connections, Ledger, Models, Vault};
 use crate::store::archive::Part;
 use crate::store::opening::Opening;
 use crate::store::trash::Swept;
-use crate::store::{Faults, Handle, Place, RestoreId, Store, UndoId};
+use crate::store::{Faults, FileName, Handle, Place, RestoreId, Store, TrashId, UndoId};
+use crate::{clock, random};
 
 /// A house that is open.
 pub struct App {
@@ -35,10 +34,8 @@ pub struct App {
     pub settings: Settings,
     /// Their pictures.
     pub portraits: Portraits,
-<<<<<<< HEAD
     /// The language models that are asked.
     pub models: Arc<Models>,
-=======
     /// Their chats.
     pub chats: Arc<Chats>,
     /// What they deleted or replaced.
@@ -49,11 +46,19 @@ pub struct App {
     pub characters: Characters,
     /// Small pictures.
     pub thumbnails: Arc<Thumbnails>,
->>>>>>> main
     /// Connections to model servers, theirs and the house's.
     pub connections: Connections,
     /// What they had models do.
     pub ledger: Ledger,
+}
+
+/// How a chat begins.
+#[derive(Debug, Clone)]
+pub struct First {
+    /// What the character is called.
+    pub character_name: String,
+    /// What they say first, if anything.
+    pub message: Option<Message>,
 }
 
 /// How to open a house.
@@ -188,6 +193,45 @@ impl App {
         self.store.remove_undo(handle, id)?;
         self.events.record(Event::new(What::Undone, origin).to(handle).with("removed", id.as_str()));
         Ok(())
+    }
+
+    /// How a chat with a character begins, said to whoever the person is there: the greeting at `which`.
+    pub fn greet(&self, who: &Account, character: &FileName, persona: Option<&str>, which: usize) -> Result<First> {
+        let card = self.characters.get(&who.handle, character)?;
+        let persona = self.persona(who, persona)?;
+        let seed = u64::from_le_bytes(random::random()?);
+        let now = clock::local(std::time::SystemTime::now());
+        let message = greeting::greeting(&card, &persona, which, now, seed)?;
+        Ok(First { character_name: card.name().to_owned(), message })
+    }
+
+    /// A message of the person's in a chat, in the name that they have there.
+    pub fn say(&self, who: &Account, chat: &ChatRef, persona: Option<&str>, text: &str) -> Result<Message> {
+        let header = self.chats.open(&who.handle, chat)?.header;
+        let chosen = persona.or_else(|| header.as_ref()?.ours("persona")?.as_str());
+        let persona = self.persona(who, chosen)?;
+        Ok(Message::new(&persona.name, true, text))
+    }
+
+    /// Who the person is: a persona, or just themselves.
+    fn persona(&self, who: &Account, _chosen: Option<&str>) -> Result<Persona> {
+        Ok(Persona { name: who.name.clone(), ..Persona::default() })
+    }
+
+    /// Brings something back from the trash, with what belongs to it and is not in files of its own.
+    pub fn untrash(&self, handle: &Handle, id: &TrashId) -> Result<Restored> {
+        let restored = self.bin.restore(handle, id, |_, _| Ok(()))?;
+        match restored.kind {
+            Sort::Chat | Sort::Version => {
+                let of = restored.of.as_deref().map_or(Err(Error::internal("a chat of nobody")), FileName::parse)?;
+                self.chats.restored(handle, &ChatRef::new(of, restored.stem.clone())?, &restored.note);
+            }
+            Sort::Character => self.changes.publish(handle, Change::Characters {}),
+            Sort::Persona => self.changes.publish(handle, Change::Personas {}),
+            Sort::Lorebook => {}
+        }
+        self.changes.publish(handle, Change::Trash {});
+        Ok(restored)
     }
 
     /// Forgets what is remembered of a folder, because all of it may be different now.
