@@ -30,10 +30,13 @@ fn view(restored: &Restored) -> Value {
     let stem = &restored.stem;
     let renamed = restored.stem != restored.was;
     match restored.kind {
-        Sort::Chat | Sort::Version => {
+        Sort::Chat | Sort::Version if restored.of.is_some() => {
             json!({ "kind": restored.kind, "character": restored.of, "chat": stem, "renamed": renamed })
         }
-        Sort::Character => json!({ "kind": restored.kind, "character": stem, "renamed": renamed }),
+        // A version of nobody's is one of a card.
+        Sort::Character | Sort::Chat | Sort::Version => {
+            json!({ "kind": restored.kind, "character": stem, "renamed": renamed })
+        }
         Sort::Lorebook => json!({ "kind": restored.kind, "lorebook": stem, "renamed": renamed }),
         Sort::Persona => json!({ "kind": restored.kind, "persona": stem, "renamed": renamed }),
     }
