@@ -7,6 +7,7 @@ pub mod choices;
 mod examples;
 pub mod gather;
 pub mod generations;
+pub mod greeting;
 mod ingredients;
 pub mod lore;
 pub mod macros;
