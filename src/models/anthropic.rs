@@ -88,8 +88,11 @@ fn parameters(body: &mut Map<String, Value>, parameters: &Parameters) {
 /// Models differ in what they refuse; what is only a preference is then left out.
 fn meet_half_way(body: &mut Value, refusal: &str) -> bool {
     let Some(body) = body.as_object_mut() else { return false };
-    let named = ["temperature", "top_p", "top_k"].into_iter().filter(|name| refusal.contains(name));
-    named.fold(false, |changed, name| body.remove(name).is_some() || changed)
+    let before = body.len();
+    for name in ["temperature", "top_p", "top_k"].into_iter().filter(|name| refusal.contains(name)) {
+        body.remove(name);
+    }
+    body.len() < before
 }
 
 /// The conversation after the scene: person and model take turns, the person first.

@@ -131,7 +131,9 @@ pub(super) async fn ask(
 ) -> Result<Pieces> {
     let mut tries = 3;
     let response = loop {
-        let response = send(egress, reach, &prepared, &words, waits).await?;
+        let request = request(&prepared, waits)?;
+        let response = egress.send(reach, request).await.map_err(|failure| words.failure(&failure))?;
+        let response = response.at_most(MAX_ANSWER);
         if response.status == 200 {
             break response;
         }
@@ -150,17 +152,16 @@ pub(super) async fn ask(
     Ok(Box::pin(unfold(answer, |mut answer| async move { answer.next().await.map(|piece| (piece, answer)) })))
 }
 
-async fn send(egress: &Egress, reach: Reach, prepared: &Prepared, words: &Words, waits: Waits) -> Result<Response> {
+/// What of it goes over the wire, without the decoder, which no two threads may look at.
+fn request(prepared: &Prepared, waits: Waits) -> Result<Request> {
     let body = serde_json::to_vec(&prepared.body).map_err(Error::internal)?;
-    let request = Request {
+    Ok(Request {
         method: Method::POST,
         target: prepared.target.clone(),
         headers: prepared.headers.clone(),
         body: Some(Bytes::from(body)),
         patience: waits.first_word,
-    };
-    let sent = egress.send(reach, request).await;
-    Ok(sent.map_err(|failure| words.failure(&failure))?.at_most(MAX_ANSWER))
+    })
 }
 
 /// Gets a JSON document, such as a list of models.

@@ -89,8 +89,11 @@ fn meet_half_way(body: &mut Value, refusal: &str) -> bool {
     let Some(config) = body.get_mut("generationConfig").and_then(Value::as_object_mut) else { return false };
     let lower = refusal.to_ascii_lowercase();
     let known = [("thinking", "thinkingConfig"), ("penalty", "presencePenalty"), ("penalty", "frequencyPenalty")];
-    let named = known.into_iter().filter(|(word, _)| lower.contains(word));
-    named.fold(false, |changed, (_, name)| config.remove(name).is_some() || changed)
+    let before = config.len();
+    for (_, name) in known.into_iter().filter(|(word, _)| lower.contains(word)) {
+        config.remove(name);
+    }
+    config.len() < before
 }
 
 fn contents(messages: &[Message]) -> Value {
