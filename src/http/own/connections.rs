@@ -12,7 +12,7 @@ use crate::http::reply::{self, Reply};
 use crate::http::state::State;
 use crate::models::ask::Parameters;
 use crate::models::connections::{self, Changes, Draft, given_key};
-use crate::models::{Connection, ConnectionId, Holder, Key, Kind, presets};
+use crate::models::{Connection, ConnectionId, Holder, Key, Kind, ModelInfo, presets, trial};
 use crate::store::Handle;
 
 /// Whose a connection is to be.
@@ -143,6 +143,90 @@ pub async fn choose(mut call: Call) -> Result<Reply> {
         Ok(reply::json(&json!({ "default": default })))
     })
     .await
+}
+
+/// `GET /api/v1/connections/{id}/models`.
+pub async fn models(call: Call) -> Result<Reply> {
+    let (connection, key) = usable(&call).await?;
+    let listed = call.state.app.models.list(&connection, key).await?;
+    Ok(reply::json(&json!({ "models": infos(&listed) })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Try {
+    model: Option<String>,
+}
+
+/// `POST /api/v1/connections/{id}/test`.
+pub async fn test(mut call: Call) -> Result<Reply> {
+    let Try { model } = call.json().await?;
+    let id = ConnectionId::parse(call.param("id"))?;
+    let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
+    let app = state.app.clone();
+    let found = blocking(move || {
+        let connection = app.connections.get(&handle, &id)?;
+        // A key that cannot be read is what the test is to tell.
+        Ok((app.connections.key_of(&connection), connection))
+    });
+    match found.await? {
+        (Ok(key), connection) => try_out(&call, connection, key, model).await,
+        (Err(error), _) => Ok(reply::json(&json!({ "ok": false, "ms": 0, "message": error.message() }))),
+    }
+}
+
+/// `POST /api/v1/connections/test`.
+pub async fn test_new(mut call: Call) -> Result<Reply> {
+    let body: Create = call.json().await?;
+    let (person, origin) = (call.person()?.clone(), call.origin());
+    let (holder, draft, key) = body.parts(&person.account.handle);
+    let connection = call.state.app.connections.sketch(by(&person, &origin), &holder, draft)?;
+    try_out(&call, connection, key, None).await
+}
+
+/// `POST /api/v1/connections/discover`.
+pub async fn discover(call: Call) -> Result<Reply> {
+    let account = call.me()?;
+    // Whoever may make connections for the house may look wherever those may lead.
+    let house = account.role.permissions().has(Permission::ConnectionsHouse);
+    let holder = if house { Holder::House } else { Holder::User(account.handle.clone()) };
+    let app = &call.state.app;
+    let found = app.models.discover(&holder, app.config.port).await;
+    let views = found.iter().map(|found| {
+        json!({ "kind": found.kind, "name": found.name, "baseUrl": found.base_url, "models": infos(&found.models) })
+    });
+    Ok(reply::json(&json!({ "found": views.collect::<Vec<_>>() })))
+}
+
+/// The connection that the path names, with its key.
+async fn usable(call: &Call) -> Result<(Connection, Option<Key>)> {
+    let id = ConnectionId::parse(call.param("id"))?;
+    let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
+    blocking(move || {
+        let connection = state.app.connections.get(&handle, &id)?;
+        let key = state.app.connections.key_of(&connection)?;
+        Ok((connection, key))
+    })
+    .await
+}
+
+/// Asks for the models and for a few words. What goes wrong is an answer like any other: it is what was asked for.
+async fn try_out(call: &Call, connection: Connection, key: Option<Key>, model: Option<String>) -> Result<Reply> {
+    let handle = call.me()?.handle.clone();
+    let tried = trial::run(&call.state.app, &handle, &connection, key, model).await;
+    let mut answer = json!({ "ok": tried.ok, "ms": tried.ms, "message": tried.message });
+    if let Some(models) = &tried.models {
+        answer["models"] = json!(infos(models));
+    }
+    if let Some(reply) = &tried.reply {
+        answer["reply"] = json!(reply);
+    }
+    Ok(reply::json(&answer))
+}
+
+fn infos(models: &[ModelInfo]) -> Vec<Value> {
+    let view = |info: &ModelInfo| json!({ "id": info.id, "name": info.name, "context": info.context });
+    models.iter().map(view).collect()
 }
 
 /// Whether somebody in this role sees where a connection leads. The house's keeper does; others only use it.
