@@ -7,15 +7,10 @@ use crate::accounts::{Accounts, By, Lifetime, PasswordHash, Rules};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::events::{Event, Events, Origin, What};
-<<<<<<< HEAD
-use crate::library::{Portraits, Settings, settings};
-use crate::models::{Connections, Ledger, Models, Vault};
-=======
 use crate::library::bin::{Bin, Rules as Keeping};
 use crate::library::changes::{Change, Changes};
 use crate::library::{Characters, Chats, Portraits, Settings, Thumbnails, settings};
-use crate::models::{Connections, Ledger, Vault};
->>>>>>> main
+use crate::models::{Connections, Ledger, Models, Vault};
 use crate::store::archive::Part;
 use crate::store::opening::Opening;
 use crate::store::trash::Swept;
@@ -35,10 +30,6 @@ pub struct App {
     pub settings: Settings,
     /// Their pictures.
     pub portraits: Portraits,
-<<<<<<< HEAD
-    /// The language models that are asked.
-    pub models: Arc<Models>,
-=======
     /// Their chats.
     pub chats: Arc<Chats>,
     /// What they deleted or replaced.
@@ -49,7 +40,8 @@ pub struct App {
     pub characters: Characters,
     /// Small pictures.
     pub thumbnails: Arc<Thumbnails>,
->>>>>>> main
+    /// The language models that are asked.
+    pub models: Arc<Models>,
     /// Connections to model servers, theirs and the house's.
     pub connections: Connections,
     /// What they had models do.

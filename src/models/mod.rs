@@ -10,6 +10,7 @@ pub mod ask;
 mod asking;
 pub mod connection;
 pub mod connections;
+pub mod discovery;
 mod echo;
 #[cfg(test)]
 #[path = "../../tests/support/model.rs"]
@@ -21,6 +22,7 @@ mod openai;
 pub mod presets;
 mod think;
 pub mod tokens;
+pub mod trial;
 pub mod usage;
 pub mod vault;
 mod words;

@@ -1,5 +1,6 @@
 //! Trying a connection out: which models it has, and whether one says a few words.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -8,7 +9,6 @@ use super::usage::{Ledger, Meter, Source};
 use super::{Ask, Connection, Key, Message, ModelInfo, Models, Parameters, Piece, Role};
 use crate::error::{Error, Result};
 use crate::store::Handle;
-use std::sync::Arc;
 
 /// A server may have to load the model first.
 const PATIENCE: Duration = Duration::from_secs(90);

@@ -12,7 +12,8 @@ use crate::http::reply::{self, Reply};
 use crate::http::state::State;
 use crate::models::ask::Parameters;
 use crate::models::connections::{self, Changes, Draft, given_key};
-use crate::models::{Connection, ConnectionId, Holder, Key, Kind, ModelInfo, presets, trial};
+use crate::models::trial::{self, Tools};
+use crate::models::{Connection, ConnectionId, Holder, Key, Kind, ModelInfo, presets};
 use crate::store::Handle;
 
 /// Whose a connection is to be.
@@ -163,11 +164,10 @@ pub async fn test(mut call: Call) -> Result<Reply> {
     let Try { model } = call.json().await?;
     let id = ConnectionId::parse(call.param("id"))?;
     let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
-    let app = state.app.clone();
     let found = blocking(move || {
-        let connection = app.connections.get(&handle, &id)?;
-        // A key that cannot be read is what the test is to tell.
-        Ok((app.connections.key_of(&connection), connection))
+        let connection = state.app.connections.get(&handle, &id)?;
+        // That a key cannot be read is what the test is to tell.
+        Ok((state.app.connections.key_of(&connection), connection))
     });
     match found.await? {
         (Ok(key), connection) => try_out(&call, connection, key, model).await,
@@ -213,7 +213,9 @@ async fn usable(call: &Call) -> Result<(Connection, Option<Key>)> {
 /// Asks for the models and for a few words. What goes wrong is an answer like any other: it is what was asked for.
 async fn try_out(call: &Call, connection: Connection, key: Option<Key>, model: Option<String>) -> Result<Reply> {
     let handle = call.me()?.handle.clone();
-    let tried = trial::run(&call.state.app, &handle, &connection, key, model).await;
+    let app = &call.state.app;
+    let tools = Tools { models: &app.models, ledger: &app.ledger };
+    let tried = trial::run(tools, &handle, &connection, key, model).await;
     let mut answer = json!({ "ok": tried.ok, "ms": tried.ms, "message": tried.message });
     if let Some(models) = &tried.models {
         answer["models"] = json!(infos(models));
