@@ -30,6 +30,8 @@ pub struct App {
     pub settings: Settings,
     /// Their pictures.
     pub portraits: Portraits,
+    /// The language models that are asked.
+    pub models: Arc<Models>,
     /// Their chats.
     pub chats: Arc<Chats>,
     /// What they deleted or replaced.
@@ -40,8 +42,6 @@ pub struct App {
     pub characters: Characters,
     /// Small pictures.
     pub thumbnails: Arc<Thumbnails>,
-    /// The language models that are asked.
-    pub models: Arc<Models>,
     /// Connections to model servers, theirs and the house's.
     pub connections: Connections,
     /// What they had models do.

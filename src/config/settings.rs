@@ -7,11 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Backups, BasicAuthUser, ConfigError, Extensions, ForwardedHeaders, HostWhitelist, House, IpRanges, ListenAddress,
-<<<<<<< HEAD
-    Logging, Models, Passwords, Performance, Protocol, RateLimiting, Recovery, Ssl, Sso, Switch, lossy,
-=======
-    Logging, Passwords, Performance, Protocol, RateLimiting, Recovery, Ssl, Sso, Switch, Trash, lossy,
->>>>>>> main
+    Logging, Models, Passwords, Performance, Protocol, RateLimiting, Recovery, Ssl, Sso, Switch, Trash, lossy,
 };
 
 /// Everything that can be set. `Default` is what the shipped `config.yaml` says, key by key and in its order.
