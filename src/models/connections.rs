@@ -139,7 +139,7 @@ pub fn given_key<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<Ke
     let text = Option::<String>::deserialize(value).map_err(|_| serde::de::Error::custom("`key` has to be a text"))?;
     match text.as_deref().map(str::trim) {
         None | Some("") => Ok(Some(None)),
-        Some(text) => Key::new(text).map(|key| Some(Some(key))).map_err(serde::de::Error::custom),
+        Some(text) => Key::parse(text).map(|key| Some(Some(key))).map_err(serde::de::Error::custom),
     }
 }
 

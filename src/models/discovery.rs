@@ -80,7 +80,8 @@ impl Models {
     /// What a server says there, if it is JSON and comes at once.
     async fn look(&self, reach: Reach, address: String) -> Option<Value> {
         let target = Target::parse(&address).ok()?;
-        let request = Request { method: Method::GET, target, headers: HeaderMap::new(), body: None, patience: PATIENCE };
+        let request =
+            Request { method: Method::GET, target, headers: HeaderMap::new(), body: None, patience: PATIENCE };
         let answer = self.egress.send(reach, request).await.ok()?;
         if answer.status != 200 {
             return None;

@@ -8,13 +8,13 @@ use crate::error::{Error, Result};
 /// The longest key that is taken, in bytes. Providers' keys have about a hundred; some are signed tokens.
 const LONGEST: usize = 8 * 1024;
 
-/// A provider's key. It has no serialiser, and nothing that prints it: whoever needs the text says [`Key::reveal`].
+/// A provider's key. It has no serialiser, and nothing that prints it: whoever needs the text says [`Key::expose`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key(String);
 
 impl Key {
     /// Takes what somebody typed or pasted. It becomes a header's value, so it has to be able to be one.
-    pub fn new(text: &str) -> Result<Self> {
+    pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
         if text.is_empty() {
             return Err(Error::invalid("bad_key", "A key is needed. Leave the field out for a server without keys."));
@@ -29,7 +29,7 @@ impl Key {
     }
 
     /// The key itself.
-    pub fn reveal(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 
@@ -60,13 +60,13 @@ mod tests {
 
     #[test]
     fn a_key_is_one_word_and_is_not_printed() {
-        let key = Key::new(" sk-CANARY-1/2+3=\n").unwrap();
-        assert_eq!(key.reveal(), "sk-CANARY-1/2+3=");
+        let key = Key::parse(" sk-CANARY-1/2+3=\n").unwrap();
+        assert_eq!(key.expose(), "sk-CANARY-1/2+3=");
         assert!(!format!("{key:?}").contains("CANARY"));
         assert!(key.header("Bearer ").unwrap().is_sensitive());
         assert_eq!(key.scrub("no sk-CANARY-1/2+3= here"), "no ••• here");
         for bad in ["", "  ", "two words", "a\r\nX-Evil: 1", "schlüssel", &"x".repeat(LONGEST + 1)] {
-            assert_eq!(Key::new(bad).unwrap_err().code(), "bad_key", "{bad:?}");
+            assert_eq!(Key::parse(bad).unwrap_err().code(), "bad_key", "{bad:?}");
         }
     }
 }

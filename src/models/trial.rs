@@ -61,7 +61,9 @@ pub async fn run(
     let began = Instant::now();
     let said = match (chosen, &listed) {
         (Some(model), _) => say(&tools, handle, connection, key, &model, &mut trial, began).await,
-        (None, Ok(_)) => Err(Error::not_found("The server has no models yet. Load or pull one there, or name one here.")),
+        (None, Ok(_)) => {
+            Err(Error::not_found("The server has no models yet. Load or pull one there, or name one here."))
+        }
         (None, Err(error)) => Err(Error::conflict("model", error.message().to_owned())),
     };
     trial.models = listed.ok();

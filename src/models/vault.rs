@@ -206,7 +206,7 @@ impl Master {
     fn seal(&self, holder: &Holder, name: &str, key: &Key) -> Result<Sealed> {
         let nonce = random::random::<24>()?;
         let bound = bound_to(holder, name);
-        let payload = Payload { msg: key.reveal().as_bytes(), aad: bound.as_bytes() };
+        let payload = Payload { msg: key.expose().as_bytes(), aad: bound.as_bytes() };
         let text = self
             .cipher
             .encrypt(&XNonce::from(nonce), payload)
@@ -223,7 +223,7 @@ impl Master {
             let payload = Payload { msg: &text, aad: bound.as_bytes() };
             self.cipher.decrypt(&XNonce::from(nonce), payload).ok()
         });
-        let key = opened.and_then(|bytes| String::from_utf8(bytes).ok()).and_then(|text| Key::new(&text).ok());
+        let key = opened.and_then(|bytes| String::from_utf8(bytes).ok()).and_then(|text| Key::parse(&text).ok());
         key.ok_or_else(|| lost("does not fit it: somebody has changed the encrypted key"))
     }
 }
@@ -292,7 +292,7 @@ mod tests {
     }
 
     fn key() -> Key {
-        Key::new(CANARY).unwrap()
+        Key::parse(CANARY).unwrap()
     }
 
     #[test]
@@ -300,7 +300,7 @@ mod tests {
         let house = House::new();
         house.vault().put(&ada(), "one", &key()).unwrap();
         house.vault().put(&Holder::House, "one", &key()).unwrap();
-        assert_eq!(house.vault().get(&ada(), "one").unwrap().unwrap().reveal(), CANARY);
+        assert_eq!(house.vault().get(&ada(), "one").unwrap().unwrap().expose(), CANARY);
         assert!(house.vault().get(&ada(), "two").unwrap().is_none());
         for (path, text) in testing::texts(&testing::tree(house.dir.path())) {
             assert!(!text.contains("CANARY"), "{path}");

@@ -14,12 +14,9 @@ pub fn error(error: &Error) -> Value {
         Kind::Forbidden => "permission_error",
         Kind::TooMany(_) => "rate_limit_error",
         Kind::Busy | Kind::Upstream | Kind::Storage | Kind::Internal => "server_error",
-        Kind::Invalid
-        | Kind::NotFound
-        | Kind::Conflict
-        | Kind::TooLarge
-        | Kind::Unsupported
-        | Kind::Misdirected => "invalid_request_error",
+        Kind::Invalid | Kind::NotFound | Kind::Conflict | Kind::TooLarge | Kind::Unsupported | Kind::Misdirected => {
+            "invalid_request_error"
+        }
     };
     let param = error.details().and_then(|details| details.get("param"));
     json!({ "error": { "message": error.message(), "type": kind, "param": param, "code": error.code() } })
@@ -58,8 +55,7 @@ impl Head {
 
     /// A piece of an answer that comes piece by piece.
     pub fn piece(&self, delta: Value, finish: Option<Finish>) -> Value {
-        let choice =
-            json!({ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish.map(reason) });
+        let choice = json!({ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish.map(reason) });
         self.shape("chat.completion.chunk", json!([choice]))
     }
 

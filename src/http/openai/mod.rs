@@ -10,7 +10,6 @@ pub mod chat;
 pub mod models;
 pub mod request;
 
-use serde_json::json;
 use warp::http::{HeaderName, StatusCode};
 
 use super::reply::{self, Reply};

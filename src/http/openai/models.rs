@@ -94,7 +94,11 @@ fn everything(state: &State, handle: &Handle) -> Result<Vec<(Connection, Option<
     let mut all = connections.of(&Holder::User(handle.clone()))?.connections;
     all.extend(connections.of(&Holder::House)?.connections);
     all.push(connections::echo());
-    Ok(all.into_iter().map(|connection| (connections.key_of(&connection).ok().flatten(), connection)).map(|(k, c)| (c, k)).collect())
+    Ok(all
+        .into_iter()
+        .map(|connection| (connections.key_of(&connection).ok().flatten(), connection))
+        .map(|(k, c)| (c, k))
+        .collect())
 }
 
 async fn models_of(state: &State, connection: &Connection, key: Option<Key>) -> Vec<String> {

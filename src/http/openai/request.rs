@@ -204,7 +204,8 @@ impl ContentPart {
 
 /// A picture from a data URL. Addresses are not fetched: whoever asks could make the server look anywhere.
 fn picture(url: &str) -> Result<Image, &'static str> {
-    let bad = "Pictures come as data URLs: data:image/png;base64,… (png, jpeg, webp or gif). Addresses are not fetched.";
+    let bad =
+        "Pictures come as data URLs: data:image/png;base64,… (png, jpeg, webp or gif). Addresses are not fetched.";
     let (mime, data) = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")).ok_or(bad)?;
     if !matches!(mime, "image/png" | "image/jpeg" | "image/webp" | "image/gif") {
         return Err(bad);

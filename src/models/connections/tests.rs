@@ -27,7 +27,7 @@ impl House {
     }
 
     fn make(&self, handle: &str, name: &str) -> Connection {
-        let key = Key::new("sk-CANARY").unwrap();
+        let key = Key::parse("sk-CANARY").unwrap();
         self.by(handle, Role::User, |connections, by, handle| {
             connections.create(by, &Holder::User(handle.clone()), draft(name), Some(&key)).unwrap()
         })
@@ -54,7 +54,7 @@ fn one_s_own_is_one_s_own() {
     let mine = house.make("ada", "Mine");
     assert_eq!(mine.base_url, "https://api.openai.com/v1");
     assert_eq!(house.connections.get(&user("ada"), &mine.id).unwrap(), mine);
-    assert_eq!(house.connections.key_of(&mine).unwrap().unwrap().reveal(), "sk-CANARY");
+    assert_eq!(house.connections.key_of(&mine).unwrap().unwrap().expose(), "sk-CANARY");
     assert!(house.connections.get(&user("bob"), &mine.id).unwrap_err().is_not_found());
     let tried = house.by("bob", Role::Admin, |connections, by, bob| {
         (connections.update(by, bob, &mine.id, Changes::default()), connections.delete(by, bob, &mine.id))
