@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 use crate::events::{Event, Events, Origin, What};
 use crate::library::bin::{Bin, Rules as Keeping};
 use crate::library::changes::{Change, Changes};
-use crate::library::{Characters, Chats, Portraits, Settings, Thumbnails, settings};
+use crate::library::characters::Parts;
+use crate::library::{Characters, Chats, Lorebooks, Personas, Portraits, Settings, Thumbnails, settings};
 use crate::models::{Connections, Ledger, Models, Vault};
 use crate::store::archive::Part;
 use crate::store::opening::Opening;
@@ -27,7 +28,7 @@ pub struct App {
     /// Its people.
     pub accounts: Arc<Accounts>,
     /// Their settings.
-    pub settings: Settings,
+    pub settings: Arc<Settings>,
     /// Their pictures.
     pub portraits: Portraits,
     /// The language models that are asked.
@@ -39,7 +40,11 @@ pub struct App {
     /// What their windows are told.
     pub changes: Arc<Changes>,
     /// Their characters.
-    pub characters: Characters,
+    pub characters: Arc<Characters>,
+    /// Who they are in their chats.
+    pub personas: Personas,
+    /// Their lorebooks.
+    pub lorebooks: Lorebooks,
     /// Small pictures.
     pub thumbnails: Arc<Thumbnails>,
     /// Connections to model servers, theirs and the house's.
@@ -77,14 +82,29 @@ impl App {
         let keeping = Keeping { days: config.trash.days, size_max: config.trash.max_size.bytes() };
         let (bin, changes) = (Arc::new(Bin::new(Arc::clone(&store), keeping)), Arc::new(Changes::default()));
         let thumbnails = Arc::new(Thumbnails::new(Arc::clone(&store)));
+        let chats = Arc::new(Chats::new(Arc::clone(&store), Arc::clone(&bin), Arc::clone(&changes)));
+        let settings = Arc::new(Settings::new(Arc::clone(&store), config.backups.common.number_of_backups as usize));
         let app = Self {
-            chats: Arc::new(Chats::new(Arc::clone(&store), Arc::clone(&bin), Arc::clone(&changes))),
+            portraits: Portraits::new(Arc::clone(&store)),
+            characters: Arc::new(Characters::new(Parts {
+                store: Arc::clone(&store),
+                settings: Arc::clone(&settings),
+                thumbnails: Arc::clone(&thumbnails),
+                chats: Arc::clone(&chats),
+                bin: Arc::clone(&bin),
+            })),
+            personas: Personas::new(
+                Arc::clone(&store),
+                Arc::clone(&settings),
+                Arc::clone(&thumbnails),
+                Arc::clone(&bin),
+            ),
+            lorebooks: Lorebooks::new(Arc::clone(&store), Arc::clone(&bin)),
+            thumbnails,
             bin,
             changes,
-            settings: Settings::new(Arc::clone(&store), config.backups.common.number_of_backups as usize),
-            portraits: Portraits::new(Arc::clone(&store)),
-            characters: Characters::new(Arc::clone(&store), Arc::clone(&thumbnails)),
-            thumbnails,
+            chats,
+            settings,
             connections: Connections::new(
                 Arc::clone(&store),
                 Arc::clone(&events),
