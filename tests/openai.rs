@@ -97,7 +97,10 @@ fn an_answer_at_once() {
     });
     let answer = place.asks(&asked).expect(200).json();
     let choice = &answer["choices"][0];
-    assert_eq!((&choice["message"]["content"], &choice["finish_reason"]), (&json!("Hello there, friend."), &json!("stop")));
+    assert_eq!(
+        (&choice["message"]["content"], &choice["finish_reason"]),
+        (&json!("Hello there, friend."), &json!("stop"))
+    );
     assert_eq!(choice["message"]["reasoning_content"], "Hm. Well.");
     assert_eq!(answer["usage"], json!({ "prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10 }));
     assert_eq!((&answer["object"], &answer["model"]), (&json!("chat.completion"), &asked["model"]));
@@ -221,7 +224,8 @@ fn what_is_wrong_is_told_in_openai_s_form() {
         (json!({ "model": "echo", "messages": "x" }), 400),
         (json!({ "model": "", "messages": [{ "role": "user", "content": "x" }] }), 404),
     ];
-    for (name, value) in [("n", json!(2)), ("tools", json!([{}])), ("logprobs", json!(true)), ("max_tokens", json!(-1))] {
+    for (name, value) in [("n", json!(2)), ("tools", json!([{}])), ("logprobs", json!(true)), ("max_tokens", json!(-1))]
+    {
         let mut body = hello("echo");
         body[name] = value;
         bodies.push((body, 400));
