@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::http::call::{Call, Person, by};
 use crate::http::reply::{self, Reply};
 use crate::http::state::State;
+use crate::library::changes::Change;
 use crate::models::ask::Parameters;
 use crate::models::connections::{self, Changes, Draft, given_key};
 use crate::models::trial::{self, Tools};
@@ -100,6 +101,7 @@ pub async fn create(mut call: Call) -> Result<Reply> {
     blocking(move || {
         let (holder, draft, key) = body.parts(&person.account.handle);
         let made = state.app.connections.create(by(&person, &origin), &holder, draft, key.as_ref())?;
+        tell(&state, &person.account.handle, &made.holder);
         Ok(reply::json_with(StatusCode::CREATED, &with_key(&state, &made, person.account.role)?))
     })
     .await
@@ -112,6 +114,7 @@ pub async fn update(mut call: Call) -> Result<Reply> {
     let (state, person, origin) = (call.state.clone(), call.person()?.clone(), call.origin());
     blocking(move || {
         let changed = state.app.connections.update(by(&person, &origin), &person.account.handle, &id, changes)?;
+        tell(&state, &person.account.handle, &changed.holder);
         Ok(reply::json(&with_key(&state, &changed, person.account.role)?))
     })
     .await
@@ -122,7 +125,8 @@ pub async fn delete(call: Call) -> Result<Reply> {
     let id = ConnectionId::parse(call.param("id"))?;
     let (state, person, origin) = (call.state.clone(), call.person()?.clone(), call.origin());
     blocking(move || {
-        state.app.connections.delete(by(&person, &origin), &person.account.handle, &id)?;
+        let holder = state.app.connections.delete(by(&person, &origin), &person.account.handle, &id)?;
+        tell(&state, &person.account.handle, &holder);
         Ok(reply::nothing())
     })
     .await
@@ -140,6 +144,7 @@ pub async fn choose(mut call: Call) -> Result<Reply> {
     let (state, Person { account, .. }) = (call.state.clone(), call.person()?.clone());
     blocking(move || {
         state.app.connections.choose(&account.handle, id.as_ref())?;
+        state.app.changes.publish(&account.handle, Change::Connections {});
         let default = state.app.connections.default_of(&account.handle)?.id;
         Ok(reply::json(&json!({ "default": default })))
     })
@@ -229,6 +234,14 @@ async fn try_out(call: &Call, connection: Connection, key: Option<Key>, model: O
 fn infos(models: &[ModelInfo]) -> Vec<Value> {
     let view = |info: &ModelInfo| json!({ "id": info.id, "name": info.name, "context": info.context });
     models.iter().map(view).collect()
+}
+
+/// Tells the windows that show connections.
+fn tell(state: &State, handle: &Handle, holder: &Holder) {
+    match holder {
+        Holder::House => state.app.changes.publish_to_all(&Change::Connections {}),
+        Holder::User(_) => state.app.changes.publish(handle, Change::Connections {}),
+    }
 }
 
 /// Whether somebody in this role sees where a connection leads. The house's keeper does; others only use it.
