@@ -7,7 +7,10 @@ use crate::accounts::{Accounts, By, Lifetime, PasswordHash, Rules};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::events::{Event, Events, Origin, What};
-use crate::library::{Portraits, Settings, settings};
+use crate::library::bin::{Bin, Rules as Keeping};
+use crate::library::changes::{Change, Changes};
+use crate::library::{Characters, Chats, Portraits, Settings, Thumbnails, settings};
+use crate::models::{Connections, Ledger, Models, Vault};
 use crate::store::archive::Part;
 use crate::store::opening::Opening;
 use crate::store::trash::Swept;
@@ -27,6 +30,22 @@ pub struct App {
     pub settings: Settings,
     /// Their pictures.
     pub portraits: Portraits,
+    /// The language models that are asked.
+    pub models: Arc<Models>,
+    /// Their chats.
+    pub chats: Arc<Chats>,
+    /// What they deleted or replaced.
+    pub bin: Arc<Bin>,
+    /// What their windows are told.
+    pub changes: Arc<Changes>,
+    /// Their characters.
+    pub characters: Characters,
+    /// Small pictures.
+    pub thumbnails: Arc<Thumbnails>,
+    /// Connections to model servers, theirs and the house's.
+    pub connections: Connections,
+    /// What they had models do.
+    pub ledger: Ledger,
 }
 
 /// How to open a house.
@@ -36,7 +55,7 @@ pub struct Opens {
     pub serve: bool,
     /// Make accounts for folders that have none.
     pub adopt: bool,
-    /// Where the audit log's head is noted, outside the data folder.
+    /// A folder outside the data folder, for the audit log's head and the key that encrypts keys.
     pub notes: Option<PathBuf>,
     /// Make the disk fail, in tests.
     pub faults: Option<Arc<Faults>>,
@@ -51,13 +70,29 @@ impl App {
         if opens.serve {
             store.finish_swaps()?;
         }
-        let head = opens.notes.map(|folder| folder.join(head_note(&store.install().id)));
+        let beside = |name: &str| opens.notes.as_ref().map(|folder| folder.join(note(name, &store.install().id)));
+        let (head, key_file) = (beside("audit"), beside("key"));
         let events = Arc::new(Events::new(Arc::clone(&store), head));
         let accounts = Accounts::open(Arc::clone(&store), Arc::clone(&events), rules(&config), opened)?;
+        let keeping = Keeping { days: config.trash.days, size_max: config.trash.max_size.bytes() };
+        let (bin, changes) = (Arc::new(Bin::new(Arc::clone(&store), keeping)), Arc::new(Changes::default()));
+        let thumbnails = Arc::new(Thumbnails::new(Arc::clone(&store)));
         let app = Self {
+            chats: Arc::new(Chats::new(Arc::clone(&store), Arc::clone(&bin), Arc::clone(&changes))),
+            bin,
+            changes,
             settings: Settings::new(Arc::clone(&store), config.backups.common.number_of_backups as usize),
             portraits: Portraits::new(Arc::clone(&store)),
+            characters: Characters::new(Arc::clone(&store), Arc::clone(&thumbnails)),
+            thumbnails,
+            connections: Connections::new(
+                Arc::clone(&store),
+                Arc::clone(&events),
+                Vault::new(Arc::clone(&store), key_file),
+            ),
+            ledger: Ledger::new(Arc::clone(&store)),
             accounts: Arc::new(accounts),
+            models: Arc::new(Models::new(&config)),
             config,
             store,
             events,
@@ -86,14 +121,17 @@ impl App {
     }
 
     /// Deletes an account; `purge` moves its folder to the trash, else it stays where it is. The folder goes first: if it
-    /// cannot be moved, the account is still there, and nobody else can get the handle and with it the folder.
+    /// cannot be moved, the account is still there, and nobody else can get the handle and with it the folder. Keys of its
+    /// connections are gone for good before the handle is free.
     pub fn delete_user(&self, by: By<'_>, handle: &Handle, purge: bool) -> Result<()> {
         self.accounts.may_delete(by, handle)?;
         if purge {
             self.store.trash_user(handle)?;
         }
+        self.connections.forget(handle)?;
+        self.ledger.forget(handle)?;
         self.accounts.delete(by, handle)?;
-        self.portraits.forget(handle);
+        self.forget(handle);
         // A save that came in between has made the folder anew.
         if purge && self.store.stat(&Place::of(handle))?.is_some() {
             self.store.trash_user(handle)?;
@@ -119,7 +157,7 @@ impl App {
     /// Somebody's settings back to the defaults; a snapshot is made first.
     pub fn reset_settings(&self, handle: &Handle, origin: &Origin) -> Result<()> {
         self.settings.reset(handle)?;
-        self.portraits.forget(handle);
+        self.forget(handle);
         self.events.record(Event::new(What::SettingsReset, origin).to(handle));
         Ok(())
     }
@@ -129,7 +167,7 @@ impl App {
         let undo = self
             .store
             .reset_folder(handle, |writer, tree| writer.create(&tree.file(&settings::FILE), settings::defaults()))?;
-        self.portraits.forget(handle);
+        self.forget(handle);
         self.events.record(Event::new(What::FolderReset, origin).to(handle).with("undo", undo.as_str()));
         Ok(undo)
     }
@@ -137,7 +175,7 @@ impl App {
     /// Brings the chosen parts of a prepared restore back.
     pub fn apply_restore(&self, handle: &Handle, id: &RestoreId, parts: &[Part], origin: &Origin) -> Result<UndoId> {
         let undo = self.store.apply_restore(handle, id, parts)?;
-        self.portraits.forget(handle);
+        self.forget(handle);
         let names: Vec<&str> = parts.iter().map(|part| part.id()).collect();
         self.events
             .record(Event::new(What::Restored, origin).to(handle).with("parts", names).with("undo", undo.as_str()));
@@ -147,7 +185,7 @@ impl App {
     /// Brings an undo point back; the present state becomes one.
     pub fn undo(&self, handle: &Handle, id: &UndoId, origin: &Origin) -> Result<UndoId> {
         let undo = self.store.undo(handle, id)?;
-        self.portraits.forget(handle);
+        self.forget(handle);
         self.events.record(Event::new(What::Undone, origin).to(handle).with("undo", undo.as_str()));
         Ok(undo)
     }
@@ -159,9 +197,17 @@ impl App {
         Ok(())
     }
 
+    /// Forgets what is remembered of a folder, because all of it may be different now.
+    fn forget(&self, handle: &Handle) {
+        self.portraits.forget(handle);
+        self.characters.forget(handle);
+        self.chats.forget(handle);
+        self.changes.publish(handle, Change::Chats {});
+    }
+
     /// What has to be done now and then: automatic snapshots, times of last use, what has been kept long enough.
     pub fn keep_house(&self) {
-        self.accounts.sessions().flush();
+        self.accounts.flush();
         match self.accounts.listing() {
             Ok(listing) => {
                 let everyone: Vec<Handle> = listing.by_age().iter().map(|account| account.handle.clone()).collect();
@@ -177,6 +223,17 @@ impl App {
             Ok(swept) if swept != Swept::default() => tracing::info!(?swept, "old undo points and trash were removed"),
             Ok(_) => {}
             Err(error) => tracing::warn!(?error, "old undo points and trash could not all be removed"),
+        }
+        let everybody = self.accounts.listing().map(|listing| listing.by_age()).unwrap_or_default();
+        for account in everybody {
+            match self.bin.sweep(&account.handle) {
+                Ok(0) => {}
+                Ok(swept) => {
+                    tracing::info!(swept, handle = %account.handle, "old things were removed from the trash");
+                    self.changes.publish(&account.handle, Change::Trash {});
+                }
+                Err(error) => tracing::warn!(?error, handle = %account.handle, "the trash could not be swept"),
+            }
         }
     }
 
@@ -224,8 +281,9 @@ fn rules(config: &Config) -> Rules {
     }
 }
 
-fn head_note(install: &str) -> String {
-    format!(".tavernkeep-audit-{}", install.get(..8).unwrap_or(install))
+/// The name of a file outside the data folder that belongs to it.
+fn note(name: &str, install: &str) -> String {
+    format!(".tavernkeep-{name}-{}", install.get(..8).unwrap_or(install))
 }
 
 /// The folder beside the configuration, for the little that is kept outside the data folder.

@@ -9,13 +9,15 @@ export class ApiError extends Error {
    * @param {string} code
    * @param {string} message
    * @param {number} retryAfter seconds to wait, or 0
+   * @param {any} details what some errors say beside their words, as which version was found
    */
-  constructor(status, code, message, retryAfter = 0) {
+  constructor(status, code, message, retryAfter = 0, details = null) {
     super(message);
     this.name = "ApiError";
     this.status = status;
     this.code = code;
     this.retryAfter = retryAfter;
+    this.details = details;
   }
 }
 
@@ -45,14 +47,24 @@ export const get = (path) => request("GET", path);
 /** @param {string} path @param {object} [body] @returns {Promise<any>} */
 export const post = (path, body) => change("POST", path, body);
 
-/** @param {string} path @param {object | Blob} body @returns {Promise<any>} */
-export const put = (path, body) => change("PUT", path, body);
+/** @param {string} path @param {object | Blob} body @param {Record<string, string>} [headers] @returns {Promise<any>} */
+export const put = (path, body, headers) => change("PUT", path, body, headers);
 
 /** @param {string} path @param {object} body @returns {Promise<any>} */
 export const patch = (path, body) => change("PATCH", path, body);
 
 /** @param {string} path @returns {Promise<any>} */
 export const del = (path) => change("DELETE", path);
+
+/**
+ * An answer together with the version that its `ETag` names.
+ * @param {string} path @returns {Promise<{value: any, version: string}>}
+ */
+export async function getVersioned(path) {
+  const answer = await reach("GET", path, { headers: { Accept: "application/json" } });
+  if (!answer.ok) throw await refused(answer);
+  return { value: await answer.json(), version: answer.headers.get("ETag") ?? "" };
+}
 
 /** The text of an answer, untouched. @param {string} path @returns {Promise<string>} */
 export async function getText(path) {
@@ -68,10 +80,11 @@ export async function getText(path) {
  * @param {string} type
  * @param {(done: number, total: number) => void} progress
  * @param {AbortSignal} stop
+ * @param {Record<string, string>} [headers]
  * @returns {Promise<any>}
  */
-export function upload(path, file, type, progress, stop) {
-  return withToken((token) => sendFile(path, file, { ...token, "Content-Type": type }, progress, stop));
+export function upload(path, file, type, progress, stop, headers = {}) {
+  return withToken((token) => sendFile(path, file, { ...headers, ...token, "Content-Type": type }, progress, stop));
 }
 
 /**
@@ -103,10 +116,11 @@ function sendFile(path, file, headers, progress, stop) {
 
 /**
  * A request that changes something.
- * @param {string} method @param {string} path @param {object | Blob} [body] @returns {Promise<any>}
+ * @param {string} method @param {string} path @param {object | Blob} [body] @param {Record<string, string>} [headers]
+ * @returns {Promise<any>}
  */
-function change(method, path, body) {
-  return withToken((token) => request(method, path, body, token));
+function change(method, path, body, headers = {}) {
+  return withToken((token) => request(method, path, body, { ...headers, ...token }));
 }
 
 /**
@@ -170,7 +184,7 @@ function toError(status, body, retryAfter) {
   const message = typeof body?.error === "string" ? body.error : `The server answered with status ${status}.`;
   const code = typeof body?.code === "string" ? body.code : "unknown";
   const wait = Number.parseInt(retryAfter ?? "", 10);
-  return new ApiError(status, code, message, Number.isFinite(wait) && wait > 0 ? wait : 0);
+  return new ApiError(status, code, message, Number.isFinite(wait) && wait > 0 ? wait : 0, body?.details ?? null);
 }
 
 /** @param {string} text @returns {any} */

@@ -1,4 +1,5 @@
-// Crops a picture in the page: drag, wheel, pinch or keys move and enlarge it; out comes a PNG of 512 by 512.
+// Crops a picture in the page: drag, wheel, pinch or keys move and enlarge it; out comes a PNG
+// of 512 by 512, or of another size where that is asked for.
 import { h } from "./dom.js";
 import { askDialog } from "./dialog.js";
 import { Refusal } from "./form.js";
@@ -6,20 +7,24 @@ import { Refusal } from "./form.js";
 const SIDE = 512;
 const MOST = 6;
 
+/** The form of pictures on cards: two to three, upright. */
+export const CARD_PICTURE = { width: 512, height: 768 };
+
 /**
  * @param {File} file
  * @param {HTMLElement} opener gets the focus back
  * @param {(png: Blob) => Promise<void>} save
+ * @param {{width: number, height: number}} [form] of the PNG that comes out
  */
-export async function cropPicture(file, opener, save) {
+export async function cropPicture(file, opener, save, { width, height } = { width: SIDE, height: SIDE }) {
   const image = await createImageBitmap(file).catch(() => {
     throw new Refusal(`${file.name} cannot be read as a picture. PNG, JPEG, WebP and GIF work.`);
   });
   opener.focus();
   const canvas = h("canvas", {
-    class: "crop",
-    width: SIDE,
-    height: SIDE,
+    class: height > width ? "crop tall" : "crop",
+    width,
+    height,
     tabindex: "0",
     role: "application",
     "aria-label": "The picture in its frame. Arrow keys move it, plus and minus change its size.",
@@ -58,7 +63,7 @@ class View {
   constructor(canvas, image) {
     this.canvas = canvas;
     this.image = image;
-    this.least = SIDE / Math.min(image.width, image.height);
+    this.least = Math.max(canvas.width / image.width, canvas.height / image.height);
     this.scale = this.least;
     this.x = image.width / 2;
     this.y = image.height / 2;
@@ -98,7 +103,7 @@ class View {
     const now = { x: event.clientX, y: event.clientY };
     const other = [...this.fingers].find(([id]) => id !== event.pointerId)?.[1];
     this.fingers.set(event.pointerId, now);
-    const perPixel = SIDE / this.canvas.getBoundingClientRect().width;
+    const perPixel = this.canvas.width / this.canvas.getBoundingClientRect().width;
     if (other) {
       const before = Math.hypot(was.x - other.x, was.y - other.y);
       const after = Math.hypot(now.x - other.x, now.y - other.y);
@@ -138,19 +143,22 @@ class View {
 
   /** @param {number} dx @param {number} dy in pixels of the image */
   move(dx, dy) {
-    const half = SIDE / 2 / this.scale;
-    this.x = Math.min(this.image.width - half, Math.max(half, this.x + dx));
-    this.y = Math.min(this.image.height - half, Math.max(half, this.y + dy));
+    const wide = this.canvas.width / 2 / this.scale;
+    const high = this.canvas.height / 2 / this.scale;
+    this.x = Math.min(this.image.width - wide, Math.max(wide, this.x + dx));
+    this.y = Math.min(this.image.height - high, Math.max(high, this.y + dy));
     this.draw();
   }
 
   draw() {
     const context = this.canvas.getContext("2d");
     if (!context) return;
-    const seen = SIDE / this.scale;
+    const { width, height } = this.canvas;
+    const wide = width / this.scale;
+    const high = height / this.scale;
     context.imageSmoothingQuality = "high";
-    context.clearRect(0, 0, SIDE, SIDE);
-    context.drawImage(this.image, this.x - seen / 2, this.y - seen / 2, seen, seen, 0, 0, SIDE, SIDE);
+    context.clearRect(0, 0, width, height);
+    context.drawImage(this.image, this.x - wide / 2, this.y - high / 2, wide, high, 0, 0, width, height);
   }
 
   /** @returns {Promise<Blob>} */

@@ -4,6 +4,7 @@ import { define, fill, h } from "./dom.js";
 import { busy } from "./form.js";
 import { icon } from "./icons.js";
 import { errorPanel, explain, loginPath, say } from "./messages.js";
+import { beInstallable } from "./pwa.js";
 import { themeButton } from "./theme.js";
 
 /** @import {House, Me} from "./types.js" */
@@ -21,17 +22,85 @@ export function portrait(src, kind = "") {
   return image;
 }
 
+/**
+ * The rooms of the house, in the order of the beam. `wide` ones stand on it where there is room, else behind "More" with
+ * the rest.
+ * @type {{path: string, drawing: import("./icons.js").IconName, words: string, place: "first" | "wide" | "more", may?: string}[]}
+ */
+const rooms = [
+  { path: "/chat", drawing: "chat", words: "Chat", place: "first" },
+  { path: "/characters", drawing: "cards", words: "Characters", place: "first" },
+  { path: "/search", drawing: "search", words: "Search", place: "first" },
+  { path: "/connections", drawing: "plug", words: "Models", place: "wide" },
+  { path: "/personas", drawing: "mask", words: "Personas", place: "more" },
+  { path: "/lorebooks", drawing: "scroll", words: "Lorebooks", place: "more" },
+  { path: "/trash", drawing: "trash", words: "Trash", place: "more" },
+  { path: "/account", drawing: "person", words: "Account", place: "wide" },
+  { path: "/users", drawing: "people", words: "Users", place: "more", may: "users.manage" },
+];
+
+/** @param {(typeof rooms)[number]} room @param {string} [kind] */
+function way(room, kind) {
+  const here = location.pathname === room.path ? "page" : undefined;
+  return h("a", { class: kind, href: room.path, "aria-current": here }, icon(room.drawing), h("span", null, room.words));
+}
+
+/** @param {Me} me */
+function ways(me) {
+  const open = rooms.filter((room) => !room.may || me.permissions.includes(room.may));
+  return h(
+    "nav",
+    { "aria-label": "Rooms" },
+    open.filter((room) => room.place !== "more").map((room) => way(room, room.place === "wide" ? "wide-only" : undefined)),
+    moreRooms(open),
+  );
+}
+
+/** The rooms that have no place on the beam: a button, and a list under it. @param {typeof rooms} open */
+function moreRooms(open) {
+  const list = h(
+    "ul",
+    { class: "more-list", id: "more-rooms", hidden: true },
+    open
+      .filter((room) => room.place !== "first")
+      .map((room) => h("li", { class: room.place === "wide" ? "narrow-only" : undefined }, way(room))),
+  );
+  const here = open.find((room) => room.place !== "first" && room.path === location.pathname);
+  const button = h(
+    "button",
+    {
+      type: "button",
+      class: here ? (here.place === "wide" ? "quiet is-here narrow-here" : "quiet is-here") : "quiet",
+      "aria-expanded": "false",
+      "aria-controls": "more-rooms",
+    },
+    icon("more"),
+    h("span", null, "More"),
+  );
+  const root = h("div", { class: "more-rooms" }, button, list);
+  /** @param {boolean} shown */
+  const show = (shown) => {
+    list.hidden = !shown;
+    button.setAttribute("aria-expanded", String(shown));
+  };
+  button.addEventListener("click", () => show(list.hidden));
+  root.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || list.hidden) return;
+    show(false);
+    button.focus();
+  });
+  root.addEventListener("focusout", (event) => {
+    if (event.relatedTarget instanceof Node && !root.contains(event.relatedTarget)) show(false);
+  });
+  document.addEventListener("pointerdown", (event) => {
+    if (event.target instanceof Node && !root.contains(event.target)) show(false);
+  });
+  return root;
+}
+
 /** Builds the beam. @param {House | null} known */
 function beam(known) {
   const me = known?.me ?? null;
-  /** @param {string} path @param {import("./icons.js").IconName} drawing @param {string} words */
-  const way = (path, drawing, words) =>
-    h(
-      "a",
-      { href: path, "aria-current": location.pathname === path ? "page" : undefined },
-      icon(drawing),
-      h("span", null, words),
-    );
   const header = h(
     "header",
     { class: "beam" },
@@ -44,14 +113,7 @@ function beam(known) {
         h("img", { class: "lantern", src: "/house/lantern.svg", alt: "", width: 56, height: 80 }),
         h("span", null, known?.name ?? "Tavernkeep"),
       ),
-      me &&
-        h(
-          "nav",
-          { "aria-label": "Rooms" },
-          way("/", "home", "Home"),
-          way("/account", "person", "Account"),
-          maySeeUsers(me) && way("/users", "people", "Users"),
-        ),
+      me && ways(me),
       h("div", { class: "beam-end" }, themeButton(), me && known?.accounts && signOutButton()),
     ),
   );
@@ -97,6 +159,7 @@ export async function openPage(place, draw, { stranger = false } = {}) {
     }
     beam(known);
     if (foot) fill(foot, h("p", null, `${known.name} ${known.version}. Your files stay in this house.`));
+    sayWhatWasLeft();
     await draw(place, known);
   } catch (error) {
     beam(null);
@@ -114,6 +177,28 @@ export async function openPage(place, draw, { stranger = false } = {}) {
   }
 }
 
+const LEFT = "tavernkeep-said";
+
+/** Goes to another page of ours and says there what has happened here. @param {string} path @param {string} text */
+export function sayThere(path, text) {
+  try {
+    sessionStorage.setItem(LEFT, text);
+  } catch {
+    // Storage may be forbidden; then the page is opened without words.
+  }
+  location.assign(path);
+}
+
+function sayWhatWasLeft() {
+  try {
+    const text = sessionStorage.getItem(LEFT);
+    sessionStorage.removeItem(LEFT);
+    if (text) say(text);
+  } catch {
+    // See above.
+  }
+}
+
 /** @param {House} known @returns {Me} */
 export function meOf(known) {
   if (!known.me) throw new Error("nobody is signed in");
@@ -124,6 +209,8 @@ export function meOf(known) {
 export function defineSection(name, draw) {
   define(name, async (place) => draw(place, meOf(await house())));
 }
+
+beInstallable();
 
 // A page that the browser kept in memory would show, after signing out, what was there before: load it anew.
 addEventListener("pageshow", (event) => {

@@ -11,8 +11,10 @@ import { say } from "./messages.js";
  * A picture with the ways to change and remove it.
  * @param {string} avatar @param {boolean} own @param {string} path where it is put and deleted
  * @param {(avatar: string) => void} [onChanged]
+ * @param {{form?: {width: number, height: number}, put?: (png: Blob) => Promise<{avatar: string}>}} [options] `form`: the
+ *   size that it is cropped to; `put`: how it is sent, where that is more than a `PUT` to `path`
  */
-export function pictureEditor(avatar, own, path, onChanged) {
+export function pictureEditor(avatar, own, path, onChanged, { form, put: send = (png) => put(path, png) } = {}) {
   const image = portrait(avatar, "huge");
   const error = h("div", { role: "alert" });
   const file = h("input", {
@@ -41,11 +43,12 @@ export function pictureEditor(avatar, own, path, onChanged) {
     file.value = "";
     fill(error);
     if (!chosen) return;
-    cropPicture(chosen, choose, async (png) => {
-      const answer = await put(path, png);
-      now(answer.avatar, true);
+    const save = async (/** @type {Blob} */ png) => {
+      const answer = await send(png);
+      now(answer.avatar, own || !form);
       say("The picture is hung.");
-    }).catch((reason) => complain(error, reason));
+    };
+    cropPicture(chosen, choose, save, form).catch((reason) => complain(error, reason));
   });
   remove.addEventListener("click", () => {
     void busy(remove, async () => {

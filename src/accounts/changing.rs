@@ -34,7 +34,8 @@ impl<'a> By<'a> {
         matches!(self, Self::Person(actor, _) if actor.handle == handle)
     }
 
-    fn require(&self, permission: Permission, what: On<'_>) -> Result<()> {
+    /// Whether whoever changes something may do so.
+    pub(crate) fn require(&self, permission: Permission, what: On<'_>) -> Result<()> {
         match self {
             Self::Person(actor, _) => access::require(*actor, permission, what),
             Self::Host(_) => Ok(()),
@@ -208,7 +209,8 @@ impl Accounts {
             records.remove(handle)
         })?;
         self.close(handle);
-        let forgotten = self.sessions.forget(handle).and_then(|()| pictures::save(&self.store, handle, None));
+        let forgotten = self.keys.forget(handle).and(self.sessions.forget(handle));
+        let forgotten = forgotten.and_then(|()| pictures::save(&self.store, handle, None));
         if let Err(error) = forgotten {
             tracing::warn!(?error, %handle, "what belonged to a deleted account could not all be removed");
         }

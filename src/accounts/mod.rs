@@ -3,6 +3,7 @@
 //! - [`account`], [`directory`]: the records, and all of them in memory
 //! - [`password`], [`hashing`]: passwords and where they are hashed
 //! - [`sessions`]: who is signed in where
+//! - [`keys`]: what programs show instead
 //! - [`entering`]: signing in and recovery; [`codes`], [`console`] and [`limits`] serve it
 //! - [`changing`]: what people and admins change, and the rules that keep the house open to its owner
 //! - [`pictures`]: account pictures
@@ -15,6 +16,7 @@ pub mod console;
 pub mod directory;
 pub mod entering;
 pub mod hashing;
+pub mod keys;
 pub mod limits;
 pub mod password;
 pub mod pictures;
@@ -28,6 +30,7 @@ pub use changing::By;
 pub use directory::{Directory, Listing};
 pub use entering::{SignedIn, Visitor};
 pub use hashing::Hasher;
+pub use keys::{ApiKey, Keys};
 pub use password::{Attempt, Password, PasswordHash};
 pub use pictures::Picture;
 pub use sessions::{Lifetime, Session, Sessions, Token};
@@ -67,6 +70,7 @@ pub struct Accounts {
     events: Arc<Events>,
     directory: Directory,
     sessions: Sessions,
+    keys: Keys,
     hasher: Hasher,
     codes: Codes,
     console: Console,
@@ -96,6 +100,7 @@ impl Accounts {
         }
         Ok(Self {
             sessions: Sessions::open(Arc::clone(&store), rules.lifetime)?,
+            keys: Keys::open(Arc::clone(&store))?,
             hasher: Hasher::start(rules.bcrypt_cost)?,
             store,
             events,
@@ -118,6 +123,12 @@ impl Accounts {
     /// The sessions.
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// Writes when sessions and keys were last used.
+    pub fn flush(&self) {
+        self.sessions.flush();
+        self.keys.flush();
     }
 
     /// The settings that are followed.

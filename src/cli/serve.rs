@@ -101,7 +101,7 @@ async fn open(app: Arc<App>, tls: Option<Arc<Tls>>) -> Result<()> {
     let housekeeping = tokio::spawn(keep_house(Arc::clone(&app)));
     serve::run(state, listeners, tls.clone(), told_to_stop(tls)).await.context("The server failed")?;
     housekeeping.abort();
-    tokio::task::spawn_blocking(move || app.accounts.sessions().flush()).await.context("The last writes failed")?;
+    tokio::task::spawn_blocking(move || app.accounts.flush()).await.context("The last writes failed")?;
     tracing::info!("closed");
     Ok(())
 }

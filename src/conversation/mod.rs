@@ -1,3 +1,10 @@
 //! What turns a chat, a character and a model into a reply: prompt building, and generations, which are the server's jobs.
 
+mod assembly;
+mod calendar;
+mod chance;
+mod examples;
+mod ingredients;
+pub mod lore;
+pub mod macros;
 pub mod prompt;

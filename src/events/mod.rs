@@ -72,6 +72,12 @@ pub enum What {
     FolderReset,
     /// A SillyTavern folder was taken over.
     TakenOver,
+    /// A connection of the house was made, changed or removed.
+    HouseConnection,
+    /// An API key was made.
+    KeyCreated,
+    /// An API key was revoked.
+    KeyRevoked,
     /// The server started.
     Started,
 }
@@ -103,6 +109,9 @@ impl What {
             Self::ResetRequested => "reset_requested",
             Self::FolderReset => "user_data_reset",
             Self::TakenOver => "sillytavern_taken_over",
+            Self::HouseConnection => "house_connection_changed",
+            Self::KeyCreated => "api_key_created",
+            Self::KeyRevoked => "api_key_deleted",
             Self::Started => "server_started",
         }
     }

@@ -13,6 +13,10 @@ use crate::accounts::{Account, SignedIn};
 use crate::error::{Error, Result};
 use crate::store::Handle;
 
+/// What has to be escaped of an address that becomes the value of one parameter of another.
+const THEN: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// `GET /`: the client's first page, for whoever is signed in. Loading it renews the session's cookie.
 pub async fn home(call: Call) -> Result<Reply> {
     let Some(person) = &call.person else { return Ok(to_login(&call)) };
@@ -21,7 +25,7 @@ pub async fn home(call: Call) -> Result<Reply> {
     Ok(answer)
 }
 
-/// `GET /account`, `GET /users`: pages for whoever is signed in.
+/// `GET /account`: a page for whoever is signed in, as are all that follow.
 pub async fn account(call: Call) -> Result<Reply> {
     inside(call, "account.html").await
 }
@@ -31,9 +35,43 @@ pub async fn users(call: Call) -> Result<Reply> {
     inside(call, "users.html").await
 }
 
+/// `GET /characters`: the shelf of cards, and with `?id=` the editor of one of them.
+pub async fn characters(call: Call) -> Result<Reply> {
+    inside(call, "characters.html").await
+}
+
+/// See [`account`].
+pub async fn personas(call: Call) -> Result<Reply> {
+    inside(call, "personas.html").await
+}
+
+/// `GET /lorebooks`: all lorebooks, and with `?name=` the entries of one of them.
+pub async fn lorebooks(call: Call) -> Result<Reply> {
+    inside(call, "lorebooks.html").await
+}
+
+/// See [`account`].
+pub async fn connections(call: Call) -> Result<Reply> {
+    inside(call, "connections.html").await
+}
+
+/// See [`account`].
+pub async fn search(call: Call) -> Result<Reply> {
+    inside(call, "search.html").await
+}
+
+/// See [`account`].
+pub async fn trash(call: Call) -> Result<Reply> {
+    inside(call, "trash.html").await
+}
+
+/// A page for whoever is signed in. A stranger goes to the login screen, which leads back to the same address: a link to
+/// one character or one message stays good.
 async fn inside(call: Call, name: &str) -> Result<Reply> {
     if call.person.is_none() {
-        let then = call.uri.path().trim_end_matches('/');
+        let path = call.uri.path().trim_end_matches('/');
+        let query = call.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let then = percent_encoding::utf8_percent_encode(&format!("{path}{query}"), THEN).to_string();
         return Ok(reply::redirect(&format!("/login?then={then}")));
     }
     file(&call, name).await

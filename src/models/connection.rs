@@ -20,6 +20,11 @@ impl ConnectionId {
         if fits { Ok(Self(text.to_owned())) } else { Err(Error::not_found("There is no such connection.")) }
     }
 
+    /// An id that is written in our own source.
+    pub(super) fn built_in(text: &'static str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod files;
+pub mod model;
 pub mod program;
 pub mod zips;
 
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use client::{Answer, Guest, Request};
 pub use files::Tree;
+pub use model::{Ending, FakeModel, Instead, Speaks};
 pub use program::Program;
 
 /// The account that every house has: an admin, at first without a password.
@@ -71,7 +73,7 @@ impl TestHouse {
         let mut config = Config::for_testing(folder.path().join("data"));
         config.enable_user_accounts = true;
         change(&mut config);
-        let running = Some(Running::start(config.clone(), faults));
+        let running = Some(Running::start(config.clone(), faults, folder.path()));
         Self { running, config, folder }
     }
 
@@ -83,7 +85,7 @@ impl TestHouse {
     pub fn reopen(&mut self, change: impl FnOnce(&mut Config)) {
         self.running = None;
         change(&mut self.config);
-        self.running = Some(Running::start(self.config.clone(), None));
+        self.running = Some(Running::start(self.config.clone(), None, self.folder.path()));
     }
 
     /// The house from inside, to prepare what cannot be done through the door.
@@ -203,11 +205,14 @@ impl Drop for TestHouse {
 }
 
 impl Running {
-    fn start(config: Config, faults: Option<Arc<Faults>>) -> Self {
+    fn start(config: Config, faults: Option<Arc<Faults>>, beside: &Path) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let _inside = runtime.enter();
         let tls = Tls::from_config(&config.ssl).unwrap();
-        let app = Arc::new(App::open(config, Opens { serve: true, faults, ..Opens::default() }).unwrap());
+        let app = Arc::new(
+            App::open(config, Opens { serve: true, faults, notes: Some(beside.to_owned()), ..Opens::default() })
+                .unwrap(),
+        );
         let stop = CancellationToken::new();
         let state = State::new(Arc::clone(&app), CancellationToken::new()).unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,13 +1,17 @@
 //! Our own dialect, `/api/v1`: REST over JSON. One file per noun; `docs/api.md` describes it for people.
 
 pub mod backups;
+pub mod characters;
+pub mod connections;
 pub mod events;
 pub mod house;
+pub mod keys;
 pub mod me;
 pub mod restores;
 pub mod session;
 pub mod sessions;
 pub mod settings;
 pub mod snapshots;
+pub mod usage;
 pub mod users;
 pub mod views;

@@ -1,9 +1,30 @@
 //! Model servers: connections, their keys, usage; API keys.
 
-use crate::http::table::Route;
+use warp::http::Method;
+
+use crate::access::Permission::{AccountOwn, ConnectionsOwn, KeysOwn, ModelsUse};
+use crate::http::own::{connections, keys, usage};
+use crate::http::table::{Route, Who};
+use Who::May;
 
 /// Its rows.
 #[rustfmt::skip]
 pub fn rows() -> Vec<Route> {
-    vec![]
+    let get = Method::GET;
+    let post = Method::POST;
+    let put = Method::PUT;
+    let patch = Method::PATCH;
+    let delete = Method::DELETE;
+    vec![
+        Route::new(get.clone(), "/api/v1/connections", May(ModelsUse), "the connections that one can use", connections::list),
+        Route::new(post.clone(), "/api/v1/connections", May(ConnectionsOwn), "make a connection; one of the house needs connections.house", connections::create),
+        Route::new(put, "/api/v1/connections/default", May(ModelsUse), "choose the connection that is used unless one says otherwise", connections::choose),
+        Route::new(get.clone(), "/api/v1/connections/kinds", May(ModelsUse), "providers and programs that there are", connections::kinds),
+        Route::new(patch, "/api/v1/connections/{id}", May(ConnectionsOwn), "change a connection", connections::update),
+        Route::new(delete.clone(), "/api/v1/connections/{id}", May(ConnectionsOwn), "remove a connection and its key", connections::delete),
+        Route::new(get.clone(), "/api/v1/me/usage", May(AccountOwn), "what one had models do, in tokens", usage::get),
+        Route::new(get, "/api/v1/me/keys", May(KeysOwn), "one's API keys", keys::list),
+        Route::new(post, "/api/v1/me/keys", May(KeysOwn), "make an API key; it is shown this once", keys::create),
+        Route::new(delete, "/api/v1/me/keys/{id}", May(KeysOwn), "revoke an API key", keys::revoke),
+    ]
 }

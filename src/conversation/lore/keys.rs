@@ -1,0 +1,226 @@
+//! Whether a lorebook's keys are found in a text.
+//!
+//! Keys are strangers' texts and so may be regular expressions made to run for ever: how far one may go is bounded, and so
+//! is what all of one prompt may look through.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use fancy_regex::{Regex, RegexBuilder};
+
+/// The longest regular expression, in bytes, and how many are made for one prompt.
+const PATTERN_MAX: usize = 2000;
+const PATTERNS_MAX: usize = 2000;
+/// How often a regular expression may turn back in one text.
+const BACKTRACKS_MAX: usize = 50_000;
+/// How large a compiled one may become, in bytes.
+const COMPILED_MAX: usize = 512 * 1024;
+/// How many bytes may be looked through for one prompt, all keys together.
+const LOOKED_THROUGH_MAX: usize = 2 << 30;
+/// A regular expression is so much slower than looking for a word.
+const PATTERN_COST: usize = 32;
+/// How much an expression that looks around itself sees, in bytes, from the newest back: it may go through all of it from
+/// each place of it.
+const AROUND_MAX: usize = 4096;
+
+/// A text that is looked through, as it is and in lower case.
+#[derive(Debug, Default)]
+pub struct Haystack {
+    text: String,
+    lower: String,
+}
+
+impl Haystack {
+    /// Of `text`.
+    pub fn new(text: String) -> Self {
+        Self { lower: text.to_lowercase(), text }
+    }
+
+    /// Adds a text, apart from what is there.
+    pub fn add(&mut self, text: &str) {
+        self.text.push('\n');
+        self.text.push_str(text);
+        self.lower.push('\n');
+        self.lower.push_str(&text.to_lowercase());
+    }
+}
+
+/// How a key is to be taken.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    /// Whether case counts.
+    pub case_sensitive: bool,
+    /// Whether it has to be a whole word.
+    pub whole_words: bool,
+}
+
+/// Finds keys, within what one prompt may cost.
+pub struct Finder {
+    patterns: RefCell<HashMap<String, Option<Rc<Regex>>>>,
+    left: Cell<usize>,
+}
+
+impl Default for Finder {
+    fn default() -> Self {
+        Self { patterns: RefCell::default(), left: Cell::new(LOOKED_THROUGH_MAX) }
+    }
+}
+
+impl Finder {
+    /// Whether `key` is in one of the texts.
+    pub fn finds(&self, key: &str, haystacks: &[&Haystack], how: How) -> bool {
+        if let Some((pattern, flags)) = as_pattern(key) {
+            let Some(regex) = self.pattern(key, pattern, flags) else { return false };
+            return haystacks.iter().any(|haystack| self.matches(key, &regex, &haystack.text));
+        }
+        let needle = if how.case_sensitive { key.to_owned() } else { key.to_lowercase() };
+        let needle = needle.trim();
+        if needle.is_empty() {
+            return false;
+        }
+        haystacks.iter().any(|haystack| {
+            let text = if how.case_sensitive { &haystack.text } else { &haystack.lower };
+            self.may_look_through(text.len())
+                // Of several words, SillyTavern asks no more than that they are there.
+                && if how.whole_words && !needle.contains(char::is_whitespace) { has_word(text, needle) } else { text.contains(needle) }
+        })
+    }
+
+    fn matches(&self, key: &str, regex: &Regex, text: &str) -> bool {
+        let looks_around = looks_around(key);
+        let text = if looks_around { start_of(text, AROUND_MAX) } else { text };
+        let cost = if looks_around { text.len() / 2 } else { PATTERN_COST };
+        if !self.may_look_through(text.len().saturating_mul(cost.max(1))) {
+            return false;
+        }
+        match regex.is_match(text) {
+            Ok(found) => found,
+            Err(_) => {
+                // One that goes on for ever is not tried again in this prompt.
+                self.patterns.borrow_mut().insert(key.to_owned(), None);
+                false
+            }
+        }
+    }
+
+    fn may_look_through(&self, bytes: usize) -> bool {
+        let left = self.left.get().checked_sub(bytes);
+        self.left.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
+    fn pattern(&self, key: &str, pattern: &str, flags: &str) -> Option<Rc<Regex>> {
+        if let Some(known) = self.patterns.borrow().get(key) {
+            return known.clone();
+        }
+        if pattern.len() > PATTERN_MAX || self.patterns.borrow().len() >= PATTERNS_MAX {
+            return None;
+        }
+        let flags: String = flags.chars().filter(|flag| matches!(flag, 'i' | 'm' | 's')).collect();
+        // JavaScript writes slashes with a backslash.
+        let pattern = pattern.replace("\\/", "/");
+        let pattern = if flags.is_empty() { pattern } else { format!("(?{flags}){pattern}") };
+        let regex = RegexBuilder::new(&pattern)
+            .backtrack_limit(BACKTRACKS_MAX)
+            .delegate_size_limit(COMPILED_MAX)
+            .delegate_dfa_size_limit(COMPILED_MAX)
+            .build()
+            .ok()
+            .map(Rc::new);
+        self.patterns.borrow_mut().insert(key.to_owned(), regex.clone());
+        regex
+    }
+}
+
+/// The inside and the flags of `/…/flags`.
+fn as_pattern(key: &str) -> Option<(&str, &str)> {
+    let (pattern, flags) = key.trim().strip_prefix('/')?.rsplit_once('/')?;
+    let has_flags_only = flags.bytes().all(|flag| b"dgimsuvy".contains(&flag));
+    (!pattern.is_empty() && has_flags_only).then_some((pattern, flags))
+}
+
+/// Whether an expression may be of those that cannot be matched in one pass.
+fn looks_around(pattern: &str) -> bool {
+    const SIGNS: [&str; 14] =
+        ["(?=", "(?!", "(?<=", "(?<!", "(?>", "(?(", "\\k", "\\g", "\\G", "\\K", "++", "*+", "?+", "}+"];
+    SIGNS.iter().any(|sign| pattern.contains(sign))
+        || pattern.as_bytes().windows(2).any(|pair| pair[0] == b'\\' && pair[1].is_ascii_digit())
+}
+
+/// The newest messages come first.
+fn start_of(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    &text[..end]
+}
+
+/// Whether `word` stands in `text` between what is no letter or digit. Scripts without spaces have no such borders.
+fn has_word(text: &str, word: &str) -> bool {
+    let joins = |c: Option<char>| c.is_some_and(|c| (c.is_alphanumeric() || c == '_') && !is_unspaced(c));
+    let (first, last) = (word.chars().next(), word.chars().next_back());
+    text.match_indices(word).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        !(joins(before) && joins(first) || joins(after) && joins(last))
+    })
+}
+
+/// Scripts that are written without spaces between words.
+fn is_unspaced(c: char) -> bool {
+    matches!(u32::from(c),
+        0x0e00..=0x0eff | 0x1000..=0x109f | 0x1780..=0x17ff | 0x3040..=0x30ff | 0x3400..=0x4dbf | 0x4e00..=0x9fff
+        | 0xac00..=0xd7af | 0xf900..=0xfaff | 0x20000..=0x3ffff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("cat", "A Cat sat", false, true, true)]
+    #[case("cat", "A Cat sat", true, true, false)]
+    #[case("Cat", "A Cat sat", true, true, true)]
+    #[case("cat", "concatenate", false, true, false)]
+    #[case("cat", "concatenate", false, false, true)]
+    #[case("black cat", "my black cats", false, true, true)]
+    #[case("猫", "黒猫がいる", false, true, true)]
+    #[case("c++", "I write C++.", false, true, true)]
+    #[case("über", "ÜBER alles", false, true, true)]
+    #[case("", "anything", false, false, false)]
+    #[case(" ", "any thing", false, false, false)]
+    #[case("/c[ao]t/", "a cot", false, true, true)]
+    #[case("/C[ao]t/", "a cot", false, true, false)]
+    #[case("/C[ao]t/i", "a cot", false, true, true)]
+    #[case("/^b/m", "a\nb", false, true, true)]
+    #[case("/(?<!no )dragon/i", "A dragon", false, true, true)]
+    #[case("/(?<!no )dragon/i", "no dragon", false, true, false)]
+    #[case("/[/", "[", false, true, false)]
+    #[case("/a\\/b/", "a/b", false, true, true)]
+    #[case("a/b", "a/b", false, true, true)]
+    #[case("//", "//", false, false, true)]
+    fn keys(
+        #[case] key: &str,
+        #[case] text: &str,
+        #[case] case_sensitive: bool,
+        #[case] whole_words: bool,
+        #[case] found: bool,
+    ) {
+        let haystack = Haystack::new(text.to_owned());
+        let finds = Finder::default().finds(key, &[&haystack], How { case_sensitive, whole_words });
+        assert_eq!(finds, found, "{key:?} in {text:?}");
+    }
+
+    #[test]
+    fn an_expression_that_would_run_for_ever_is_given_up() {
+        let haystack = Haystack::new("a".repeat(5000) + "!");
+        let finder = Finder::default();
+        let start = std::time::Instant::now();
+        let how = How { case_sensitive: false, whole_words: false };
+        for _ in 0..20 {
+            assert!(!finder.finds("/(a|a)*(?=b)\\1c$/", &[&haystack], how));
+            assert!(!finder.finds("/(?=(a+)+b)x/", &[&haystack], how));
+        }
+        assert!(start.elapsed().as_secs() < 5);
+    }
+}
