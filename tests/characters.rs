@@ -219,9 +219,19 @@ fn scripts_in_every_field_come_out_as_words() {
     let ada = house.moves_in("ada");
     let evil = "<script>alert(1)</script><img src=x onerror=alert(1)><svg/onload=alert(1)>[a](javascript:alert(1))";
     let mut json = seraphine();
-    for name in ["name", "description", "personality", "scenario", "first_mes", "mes_example", "creator_notes", "creator",
-        "character_version", "system_prompt", "post_history_instructions"]
-    {
+    for name in [
+        "name",
+        "description",
+        "personality",
+        "scenario",
+        "first_mes",
+        "mes_example",
+        "creator_notes",
+        "creator",
+        "character_version",
+        "system_prompt",
+        "post_history_instructions",
+    ] {
         json["data"][name] = json!(evil);
     }
     json["data"]["tags"] = json!([evil]);
@@ -303,7 +313,8 @@ fn the_list_is_searched_filtered_sorted_and_paged() {
     for (name, tags, favorite) in
         [("Cleo", vec!["sea"], true), ("Ana", vec!["sea", "sky"], false), ("bob", vec!["sky"], false)]
     {
-        let body = json!({ "name": name, "tags": tags, "favorite": favorite, "description": format!("{name} likes Tea") });
+        let body =
+            json!({ "name": name, "tags": tags, "favorite": favorite, "description": format!("{name} likes Tea") });
         ada.post("/api/v1/characters", body).expect(201);
     }
     std::fs::write(house.path("ada/characters/Broken.png"), b"not a picture").unwrap();
@@ -326,7 +337,10 @@ fn the_list_is_searched_filtered_sorted_and_paged() {
     names("sort=name");
     assert!(names("sort=recent").1.starts_with("bob"));
     let list = ada.get("/api/v1/characters?sort=name").json();
-    assert_eq!(list["tags"], json!([{ "name": "sea", "count": 2 }, { "name": "sky", "count": 2 }, { "name": "mine", "count": 1 }]));
+    assert_eq!(
+        list["tags"],
+        json!([{ "name": "sea", "count": 2 }, { "name": "sky", "count": 2 }, { "name": "mine", "count": 1 }])
+    );
     assert_eq!(list["items"][1]["tags"], json!(["sky", "mine"]));
     assert_eq!(list["items"][1]["chatSize"], 2);
     assert!(list["items"][2]["damaged"].as_str().unwrap().contains("not a PNG"));
@@ -404,7 +418,8 @@ fn another_name_takes_chats_tags_and_groups_along() {
     let ada = house.moves_in("ada");
     let id = id_of(imports(&ada, &card(&seraphine())));
     std::fs::write(house.path("ada/chats/Séraphine/a.jsonl"), b"{}").unwrap();
-    std::fs::write(house.path("ada/groups/1.json"), "{\n    \"members\": [\n        \"Séraphine.png\"\n    ]\n}").unwrap();
+    std::fs::write(house.path("ada/groups/1.json"), "{\n    \"members\": [\n        \"Séraphine.png\"\n    ]\n}")
+        .unwrap();
     ada.saves(&json!({ "zebra": 1, "tag_map": { "Séraphine.png": ["7"] } })).expect(200);
     let renamed = ada.post(&format!("{}/rename", path(&id)), json!({ "name": "Bea: the 2nd" })).expect(200).json();
     assert_eq!((renamed["id"].as_str().unwrap(), renamed["name"].as_str().unwrap()), ("Bea the 2nd", "Bea: the 2nd"));
@@ -477,7 +492,8 @@ fn personas_live_in_the_settings_and_nothing_else_there_changes() {
     ada.patch("/api/v1/personas/none.png", json!({ "name": "x" })).expect(404);
     // All that is left of it are the empty places where it was.
     let after = String::from_utf8(house.file("ada/settings.json")).unwrap();
-    let (before, after): (Value, Value) = (serde_json::from_str(&before).unwrap(), serde_json::from_str(&after).unwrap());
+    let (before, after): (Value, Value) =
+        (serde_json::from_str(&before).unwrap(), serde_json::from_str(&after).unwrap());
     assert_eq!(after["power_user"]["default_persona"], Value::Null);
     assert_eq!(after["power_user"]["personas"], before["power_user"]["personas"]);
     assert_eq!(after["zebra"], before["zebra"]);
@@ -590,7 +606,8 @@ fn every_step_of_a_write_may_fail(#[case] act: Act) {
         let ada = house.moves_in("ada");
         ada.post("/api/v1/characters", json!({ "name": "Old", "description": "old" })).expect(201);
         std::fs::write(house.path("ada/chats/Old/a.jsonl"), b"{}").unwrap();
-        let personas = json!({ "personas": { "p.png": "P" }, "persona_descriptions": { "p.png": { "description": "d" } } });
+        let personas =
+            json!({ "personas": { "p.png": "P" }, "persona_descriptions": { "p.png": { "description": "d" } } });
         ada.saves(&json!({ "power_user": personas, "tag_map": { "Old.png": ["1"] } })).expect(200);
         std::fs::write(house.path("ada/User Avatars/p.png"), PICTURE).unwrap();
         let version = ada.get(&path("Old")).json()["version"].as_str().unwrap().to_owned();

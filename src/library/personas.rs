@@ -138,7 +138,9 @@ impl Personas {
             if let Err(error) = writer.write(&place(handle, &id), super::characters::BLANK, Expect::Absent) {
                 let back = self.settings.edit_in(writer, handle, |_| Ok(before));
                 let back = back.and_then(|()| writer.remove(&place(handle, &id)));
-                back.unwrap_or_else(|error| tracing::warn!(?error, %handle, %id, "a persona without a picture is left"));
+                back.unwrap_or_else(
+                    |error| tracing::warn!(?error, %handle, %id, "a persona without a picture is left"),
+                );
                 return Err(error);
             }
             Ok(persona)
