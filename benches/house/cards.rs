@@ -31,7 +31,7 @@ pub fn measure(house: &mut House) -> Result<Vec<Row>> {
     let mut warm = Vec::new();
     for n in 0..ASKED {
         // The last ones are asked as somebody types.
-        let path = if n % 3 == 0 { format!("{PAGE}?q=harbour+{n}&sort=name") } else { PAGE.to_owned() };
+        let path = if n.is_multiple_of(3) { format!("{PAGE}?q=harbour+{n}&sort=name") } else { PAGE.to_owned() };
         let started = Instant::now();
         house.ask(&guest, "GET", &path, b"")?;
         warm.push(started.elapsed().as_secs_f64() * 1e3);
@@ -85,7 +85,7 @@ fn fill(user: &Path) -> Result<()> {
         }
         file.extend_from_slice(&PICTURE[end..]);
         fs::write(user.join(format!("characters/Somebody {n}.png")), file)?;
-        if n % TALKED_TO == 0 {
+        if n.is_multiple_of(TALKED_TO) {
             let chats = user.join(format!("chats/Somebody {n}"));
             fs::create_dir_all(&chats)?;
             fs::write(chats.join("one.jsonl"), "{\"chat_metadata\":{}}\n{\"name\":\"x\",\"mes\":\"hello\"}")?;
@@ -111,6 +111,6 @@ fn card(n: usize) -> String {
         word(4),
         word(5),
         n % 50,
-        n % 100 == 0,
+        n.is_multiple_of(100),
     )
 }
