@@ -168,8 +168,12 @@ impl Model {
 /// Answers one question, word by word.
 async fn speak(mut stream: TcpStream, mut go: watch::Receiver<bool>, base: Instant, n: u32) -> Result<()> {
     stream.set_nodelay(true)?;
-    let mut asked = vec![0; 64 * 1024];
-    stream.read(&mut asked).await?;
+    let mut asked = Vec::new();
+    while !is_whole(&asked) {
+        if stream.read_buf(&mut asked).await? == 0 {
+            bail!("whoever asked hung up");
+        }
+    }
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
     stream.write_all(head.as_bytes()).await?;
     go.wait_for(|go| *go).await?;
@@ -184,6 +188,14 @@ async fn speak(mut stream: TcpStream, mut go: watch::Receiver<bool>, base: Insta
     let end = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
     stream.write_all(end.as_bytes()).await?;
     Ok(())
+}
+
+/// Whether all of a question is here.
+fn is_whole(asked: &[u8]) -> bool {
+    let Some(head) = asked.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let text = String::from_utf8_lossy(&asked[..head]).to_ascii_lowercase();
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    asked.len() >= head + 4 + length.unwrap_or(0)
 }
 
 /// Reads to the end of a reply; milliseconds that each word took.
