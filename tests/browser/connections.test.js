@@ -14,7 +14,8 @@ const guests = [
 ];
 
 /** Tells the page that these model servers, or none, are on this machine. @param {Page} page @param {object[]} found */
-const onThisMachine = (page, found) => page.route("**/api/v1/connections/discover", (route) => route.fulfill({ json: { found } }));
+const onThisMachine = (page, found) =>
+  page.route("**/api/v1/connections/discover", (route) => route.fulfill({ json: { found } }));
 
 const today = new Date().toISOString().slice(0, 10);
 const used = {
@@ -36,7 +37,14 @@ for (const width of [360, 1280]) {
         ["own", "My own server with a rather long name"],
         ["house", "The house's Ollama"],
       ])
-        await program.call("POST", "/api/v1/connections", { scope, name, kind: "openai", baseUrl: "http://127.0.0.1:9/v1", model: "some/model-with-a-long-name-7b", key: "canary-key" });
+        await program.call("POST", "/api/v1/connections", {
+          scope,
+          name,
+          kind: "openai",
+          baseUrl: "http://127.0.0.1:9/v1",
+          model: "some/model-with-a-long-name-7b",
+          key: "canary-key",
+        });
       const { page } = await visit(tavern, { width, dark });
       await page.route("**/api/v1/me/usage?*", (route) => route.fulfill({ json: used }));
       /** @param {string} name @param {boolean} [whole] */
@@ -61,7 +69,9 @@ test("the first run offers what is found in one click", async (t) => {
   const tavern = await openHouse(t, { guests });
   const server = await modelServer(t);
   const { page } = await visit(tavern, { width: 360 });
-  await onThisMachine(page, [{ kind: "openai", name: "LM Studio", baseUrl: server.url, models: [{ id: "tiny-1" }, { id: "tiny-2" }] }]);
+  await onThisMachine(page, [
+    { kind: "openai", name: "LM Studio", baseUrl: server.url, models: [{ id: "tiny-1" }, { id: "tiny-2" }] },
+  ]);
   await enter(page, tavern, "bob", "by moonlight", "/connections");
   await page.getByRole("heading", { name: "There is a model server on this machine" }).waitFor();
   await checkAccess(page, "something found");
@@ -121,7 +131,10 @@ test("a server is added with a key, tested, and the key is never shown again", a
   await row.getByText("has a key").waitFor();
   await row.getByRole("button", { name: "Test Tiny" }).click();
   await row.getByText("Good evening, traveller.").waitFor();
-  assert.ok(server.asked.some((one) => one.body?.temperature === 0.7 && one.body?.top_a === 0.2), "it is asked as was said");
+  assert.ok(
+    server.asked.some((one) => one.body?.temperature === 0.7 && one.body?.top_a === 0.2),
+    "it is asked as was said",
+  );
   assert.ok(!(await page.content()).includes("canary-of-bob"));
 
   await row.getByRole("button", { name: "Edit Tiny" }).click();
