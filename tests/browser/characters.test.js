@@ -333,7 +333,7 @@ test("a picture is cropped and hung, the card is copied, renamed, exported and d
     .click();
   await page.getByText("The picture is hung.").waitFor();
   assert.notEqual(await page.locator(".one-side img").getAttribute("src"), before);
-  for (const format of ["PNG", "JSON"]) {
+  for (const format of ["PNG", "JSON", "CHARX"]) {
     const coming = page.waitForEvent("download");
     await page.getByRole("link", { name: `Export as ${format}` }).click();
     assert.match((await coming).suggestedFilename(), new RegExp(`\\.${format.toLowerCase()}$`));
