@@ -53,7 +53,7 @@ pub(super) struct Prepared {
 }
 
 /// What a dialect's answers mean.
-pub(super) trait Decoder: Send {
+pub(super) trait Decoder: Send + Sync {
     /// Takes one message, and whether it is the last.
     fn frame(&mut self, frame: &Frame, out: &mut Out) -> Result<bool, Problem>;
 

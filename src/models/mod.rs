@@ -13,6 +13,7 @@ pub mod ask;
 mod asking;
 pub mod connection;
 pub mod connections;
+pub mod discovery;
 mod echo;
 #[cfg(test)]
 #[path = "../../tests/support/model.rs"]
@@ -30,6 +31,7 @@ mod stops;
 mod text;
 mod think;
 pub mod tokens;
+pub mod trial;
 pub mod usage;
 pub mod vault;
 mod words;
