@@ -49,6 +49,7 @@ async function draw(again) {
 /** @param {ApiKey} key @param {() => Promise<void>} again */
 function row(key, again) {
   const over = key.expires !== null && key.expires < Date.now();
+  const ended = key.ended && !over;
   const ends = key.expires === null ? "does not expire" : `${over ? "expired" : "expires"} ${ago(key.expires)}`;
   const used = key.lastUsed ? `used ${ago(key.lastUsed)}` : "not used yet";
   return h(
@@ -62,6 +63,7 @@ function row(key, again) {
       h("span", { class: "hint", title: fullDate(key.created) }, `made ${ago(key.created)} · ${ends} · ${used}`),
     ),
     over && h("span", { class: "badge" }, "expired"),
+    ended && h("span", { class: "badge", title: "Your password or your rights have changed since." }, "ended with your password"),
     h("button", { type: "button", class: "button small", "aria-label": `Revoke ${key.name}`, onclick: () => revoke(key, again) }, "Revoke"),
   );
 }

@@ -8,7 +8,6 @@ import { sayThere } from "../frame.js";
 import { count } from "../format.js";
 import { icon } from "../icons.js";
 import { setMarkup } from "../markup.js";
-import { say } from "../messages.js";
 import { pictureEditor } from "../picture.js";
 import { Editing } from "./editing.js";
 import { blank, drawEntries, listed, nameOf } from "./entries.js";
@@ -41,7 +40,7 @@ const fields = {
 /** @param {Character} view */
 function stateOf(view) {
   const values = Object.fromEntries(Object.keys(fields).map((key) => [key, /** @type {any} */ (view)[key] ?? null]));
-  return { version: view.version, values };
+  return { version: view.version, values: { ...values, world: view.world ?? "" } };
 }
 
 /** A value of a field as people read it. @param {any} value @returns {string} */
@@ -108,15 +107,11 @@ function side(path, editing, now, became) {
     fill(error);
     void busy(pressed, work).catch((reason) => complain(error, reason));
   };
-  const again = async () => {
-    became(await get(path));
-    editing.rebase(stateOf(now()));
-  };
   const picture = pictureEditor(ownPicture(now().avatar), false, `${path}/picture`, undefined, {
     form: CARD_PICTURE,
     put: async (png) => {
-      await put(`${path}/picture`, png);
-      await again();
+      became(await put(`${path}/picture`, png));
+      editing.rebase(stateOf(now()));
       return { avatar: now().avatar };
     },
   });
@@ -328,13 +323,13 @@ function talkativeness(value, editing) {
 /** The lorebook file that comes along with the card. @param {string | null} world @param {Editing} editing */
 function worldChoice(world, editing) {
   const made = choice("Lorebook that comes along", [["", "None"]], world ?? "", "Used in every chat with this character, beside the card's own entries.");
-  made.input.addEventListener("change", () => editing.set("world", made.input.value || null));
+  made.input.addEventListener("change", () => editing.set("world", made.input.value));
   get("/api/v1/lorebooks").then(
     (/** @type {{name: string}[]} */ books) => {
       const known = new Set([...made.input.options].map((option) => option.value));
       made.input.append(...books.filter((book) => !known.has(book.name)).map((book) => h("option", { value: book.name }, book.name)));
     },
-    () => say("The list of lorebooks could not be fetched."),
+    () => made.hint("The list of lorebooks could not be fetched; what is chosen stays."),
   );
   return made.root;
 }

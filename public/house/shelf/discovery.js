@@ -59,7 +59,7 @@ function offer(server, place, again) {
       say(`${server.name} is connected, and answers from now on.`, h("a", { href: "/chat" }, "Start a chat"));
       await again();
     }).catch((reason) => complain(error, reason));
-  }, "primary", `Use ${server.name}`);
+  }, "primary", `Use this: ${server.name}`);
   return h(
     "li",
     null,

@@ -162,7 +162,7 @@ const joined = (keys) => (Array.isArray(keys) ? keys.join(", ") : "");
 
 /** @param {string} text @returns {string[]} */
 export function split(text) {
-  const found = text.match(/\/(?:\\.|[^\\/])+\/[a-z]*|[^,]+/g) ?? [];
+  const found = text.match(/\s*\/(?:\\.|[^\\/])+\/[a-z]*(?=\s*(?:,|$))|[^,]+/g) ?? [];
   return found.map((key) => key.trim()).filter(Boolean);
 }
 

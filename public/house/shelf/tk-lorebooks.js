@@ -42,7 +42,7 @@ function bookList(place) {
   const make = () => button([icon("plus"), "New lorebook"], newBook, "primary");
   const load = () =>
     show(list, async () => {
-      /** @type {{name: string, entries: number}[]} */
+      /** @type {{name: string, entries: number, damaged?: boolean}[]} */
       const books = await get("/api/v1/lorebooks");
       if (books.length === 0)
         return emptyRoom(
@@ -60,7 +60,7 @@ function bookList(place) {
   return load();
 }
 
-/** @param {{name: string, entries: number}} book @param {() => Promise<void>} again */
+/** @param {{name: string, entries: number, damaged?: boolean}} book @param {() => Promise<void>} again */
 function row(book, again) {
   return h(
     "li",
@@ -70,7 +70,7 @@ function row(book, again) {
       "div",
       { class: "row-words" },
       h("strong", { dir: "auto" }, h("a", { href: `/lorebooks?name=${part(book.name)}` }, book.name)),
-      h("span", { class: "hint" }, count(book.entries, "entry", "entries")),
+      h("span", { class: "hint" }, book.damaged ? "cannot be read; the file is left as it is" : count(book.entries, "entry", "entries")),
     ),
     h(
       "div",
@@ -93,7 +93,7 @@ function newBook() {
     run: async () => {
       const wanted = name.input.value.trim();
       if (!wanted) refuse(name, "A name needs at least one letter.");
-      await put(pathOf(wanted), { entries: {} }, { "If-None-Match": "*" });
+      await put(pathOf(wanted), { entries: {} });
       location.assign(`/lorebooks?name=${part(wanted)}`);
     },
   });

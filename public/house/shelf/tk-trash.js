@@ -15,7 +15,7 @@ import { button, chatPath, emptyRoom, pageHead, part } from "./parts.js";
 /** What each kind is called. @type {Record<string, {drawing: IconName, words: string}>} */
 const kinds = {
   chat: { drawing: "chat", words: "Chat" },
-  version: { drawing: "undo", words: "Earlier version of a chat" },
+  version: { drawing: "undo", words: "Earlier version" },
   character: { drawing: "cards", words: "Character" },
   lorebook: { drawing: "scroll", words: "Lorebook" },
   persona: { drawing: "mask", words: "Persona" },
@@ -85,16 +85,20 @@ function row(thing, again) {
 
 /**
  * Where it went back to, in words, with the way there.
- * @param {Thrown} thing @param {Record<string, string | null> | null} where @returns {[string, HTMLElement | undefined]}
+ * @param {Thrown} thing @param {{character?: string, chat?: string, lorebook?: string, renamed?: boolean} | null} where
+ * @returns {[string, HTMLElement | undefined]}
  */
 function whereTo(thing, where) {
-  const { character, chat, lorebook, persona, name } = where ?? {};
+  const { character, chat, lorebook, renamed } = where ?? {};
+  const other = renamed ? " Its old name was taken meanwhile." : "";
   /** @param {string} href @param {string} words */
   const door = (href, words) => h("a", { href }, words);
-  if (character && chat) return [`It is back among the chats of ${character}, as “${chat}”.`, door(chatPath({ character, chat }), "Open")];
-  if (character) return [`${name ?? thing.name} is back among the characters.`, door(`/characters?id=${part(character)}`, "Look")];
-  if (lorebook ?? thing.kind === "lorebook") return [`The lorebook “${lorebook ?? name ?? thing.name}” is back.`, door(`/lorebooks?name=${part(lorebook || name || thing.name)}`, "Look")];
-  if (persona ?? thing.kind === "persona") return [`The persona ${name ?? thing.name} is back.`, door("/personas", "Look")];
+  if (character && chat)
+    return [`It is back among the chats of ${character}, as “${chat}”.${other}`, door(chatPath({ character, chat }), "Open")];
+  if (character)
+    return [`${renamed ? character : thing.name} is back among the characters.${other}`, door(`/characters?id=${part(character)}`, "Look")];
+  if (lorebook) return [`The lorebook “${lorebook}” is back.${other}`, door(`/lorebooks?name=${part(lorebook)}`, "Look")];
+  if (thing.kind === "persona") return [`The persona ${thing.name} is back.`, door("/personas", "Look")];
   return [`“${thing.name}” is back.`, undefined];
 }
 

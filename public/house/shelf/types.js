@@ -91,7 +91,7 @@
  * @property {number} deleted
  * @property {number | null} expires
  *
- * @typedef {{id: string, name: string, created: number, expires: number | null, lastUsed?: number | null}} ApiKey
+ * @typedef {{id: string, name: string, created: number, expires: number | null, lastUsed?: number | null, ended?: boolean}} ApiKey
  */
 
 export {};
