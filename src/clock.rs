@@ -24,6 +24,14 @@ pub fn file_stamp() -> String {
         .unwrap_or_default()
 }
 
+/// `YYYY-MM-DD@HHhMMmSSsNNNms` in the server's local time, as SillyTavern names chats.
+pub fn chat_stamp() -> String {
+    OffsetDateTime::now_local()
+        .unwrap_or_else(|_| OffsetDateTime::now_utc())
+        .format(format_description!("[year]-[month]-[day]@[hour]h[minute]m[second]s[subsecond digits:3]ms"))
+        .unwrap_or_default()
+}
+
 /// `time` as a clock on the server's wall shows it; 1970 where the calendar ends before it.
 pub fn local(time: SystemTime) -> OffsetDateTime {
     let utc = match time.duration_since(SystemTime::UNIX_EPOCH) {

@@ -4,6 +4,7 @@ import { define, fill, h } from "./dom.js";
 import { busy } from "./form.js";
 import { icon } from "./icons.js";
 import { errorPanel, explain, loginPath, say } from "./messages.js";
+import { beInstallable } from "./pwa.js";
 import { themeButton } from "./theme.js";
 
 /** @import {House, Me} from "./types.js" */
@@ -208,6 +209,8 @@ export function meOf(known) {
 export function defineSection(name, draw) {
   define(name, async (place) => draw(place, meOf(await house())));
 }
+
+beInstallable();
 
 // A page that the browser kept in memory would show, after signing out, what was there before: load it anew.
 addEventListener("pageshow", (event) => {

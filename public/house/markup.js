@@ -1,12 +1,10 @@
 // The one door through which markup comes into a page: what the server has rendered and cleaned. Everything else is made
 // of nodes, and the content security policy lets no other string become markup.
 
-/** @typedef {{createHTML: (text: string) => string, createScriptURL: (text: string) => string}} Policy */
-
 /** Trusted types, where the browser knows them. */
 const types = /** @type {any} */ (globalThis).trustedTypes;
 
-/** @type {Policy} */
+/** @type {{createHTML: (text: string) => string}} */
 const policy = types?.createPolicy("tavernkeep-markup", { createHTML: (/** @type {string} */ text) => text }) ?? {
   createHTML: (text) => text,
 };

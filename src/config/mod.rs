@@ -18,12 +18,15 @@ mod ip_ranges;
 mod keys;
 mod layers;
 mod listening;
+mod models;
 mod node;
 mod origin;
+mod private_hosts;
 mod secret;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod trash;
 mod typed;
 
 use std::collections::BTreeMap;
@@ -38,9 +41,12 @@ pub use explain::{explain, explain_json};
 pub use house::{Extensions, House, LogLevel, Logging, Passwords, Performance, Recovery, RequestCompression};
 pub use ip_ranges::{IpRangeError, IpRanges};
 pub use listening::{ListenAddress, Protocol, Ssl, Switch};
+pub use models::Models;
 pub use origin::{ConfigError, Origin, Warning};
+pub use private_hosts::{PrivateHostError, PrivateHosts};
 pub use secret::Secret;
 pub use settings::Config;
+pub use trash::Trash;
 
 /// The most that `config.yaml` or `settings.json` may have, in bytes: 1 MiB.
 pub const MAX_SOURCE_BYTES: usize = 1 << 20;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Backups, BasicAuthUser, ConfigError, Extensions, ForwardedHeaders, HostWhitelist, House, IpRanges, ListenAddress,
-    Logging, Passwords, Performance, Protocol, RateLimiting, Recovery, Ssl, Sso, Switch, lossy,
+    Logging, Models, Passwords, Performance, Protocol, RateLimiting, Recovery, Ssl, Sso, Switch, Trash, lossy,
 };
 
 /// Everything that can be set. `Default` is what the shipped `config.yaml` says, key by key and in its order.
@@ -72,8 +72,12 @@ pub struct Config {
     pub security_override: bool,
     /// Let a user's own pages read their provider keys back. Default `false`.
     pub allow_keys_exposure: bool,
+    /// Where language models may be.
+    pub models: Models,
     /// What is kept of the past.
     pub backups: Backups,
+    /// How long what was deleted or replaced is kept.
+    pub trash: Trash,
     /// What is written down about the running server.
     pub logging: Logging,
     /// Extensions of SillyTavern's web client.
@@ -111,7 +115,9 @@ impl Default for Config {
             disable_csrf_protection: false,
             security_override: false,
             allow_keys_exposure: false,
+            models: Models::default(),
             backups: Backups::default(),
+            trash: Trash::default(),
             logging: Logging::default(),
             extensions: Extensions::default(),
             performance: Performance::default(),
@@ -165,7 +171,10 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         within("passwords.bcryptCost", self.passwords.bcrypt_cost, 4, 16)?;
         within("recovery.codeLength", self.recovery.code_length, 4, 10)?;
+        within("models.firstWordTimeout", self.models.first_word_timeout, 1, 86_400)?;
+        within("models.silenceTimeout", self.models.silence_timeout, 1, 86_400)?;
         within("backups.undoDays", self.backups.undo_days, 0, 3650)?;
+        within("trash.days", self.trash.days, 0, 3650)?;
         within("backups.chat.maxTotalBackups", self.backups.chat.max_total_backups, -1, i64::from(u32::MAX))?;
 
         let name = &self.house.name;

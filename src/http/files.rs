@@ -21,10 +21,12 @@ use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::store::{self, RelPath};
 
-/// For the built-in pages: nothing inline, nothing from elsewhere, and no way for a string to become a script.
+/// For the built-in pages: nothing inline, nothing from elsewhere, and no way for a string to become a script or markup but
+/// by the two policies of ours: what the server has rendered, and the one worker.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
     connect-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; \
-    frame-ancestors 'none'; require-trusted-types-for 'script'";
+    frame-ancestors 'none'; require-trusted-types-for 'script'; \
+    trusted-types tavernkeep-markup tavernkeep-worker";
 /// Smaller files are not worth packing, in bytes.
 const PACKED_FROM: usize = 1024;
 /// Larger parts of files are sent piece by piece, in bytes.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::egress::HeaderValue;
 use crate::error::{Error, Result};
 
 /// The longest key that is taken, in bytes. Providers' keys have about a hundred; some are signed tokens.
@@ -31,6 +32,20 @@ impl Key {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// The value of a header, `before` standing before the key. Programs that print headers leave it out.
+    pub(super) fn header(&self, before: &str) -> Result<HeaderValue> {
+        let mut value = HeaderValue::from_str(&format!("{before}{}", self.0))
+            .map_err(|_| Error::invalid("bad_key", "The key of this connection cannot be sent. Enter it again."))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// `text` without the key, should somebody have repeated it.
+    pub(super) fn scrub(&self, text: &str) -> String {
+        // A short one is no secret, and would be found in ordinary words.
+        if self.0.len() < 6 { text.to_owned() } else { text.replace(&self.0, "•••") }
+    }
 }
 
 impl fmt::Debug for Key {
@@ -48,6 +63,8 @@ mod tests {
         let key = Key::parse(" sk-CANARY-1/2+3=\n").unwrap();
         assert_eq!(key.expose(), "sk-CANARY-1/2+3=");
         assert!(!format!("{key:?}").contains("CANARY"));
+        assert!(key.header("Bearer ").unwrap().is_sensitive());
+        assert_eq!(key.scrub("no sk-CANARY-1/2+3= here"), "no ••• here");
         for bad in ["", "  ", "two words", "a\r\nX-Evil: 1", "schlüssel", &"x".repeat(LONGEST + 1)] {
             assert_eq!(Key::parse(bad).unwrap_err().code(), "bad_key", "{bad:?}");
         }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +31,8 @@ pub enum Step {
     Remove,
     /// Making a folder.
     MakeFolder,
+    /// Giving a file a second name.
+    Link,
 }
 
 impl Step {
@@ -210,24 +213,61 @@ impl Disk {
     /// Replaces `path` by `bytes`: temporary file beside it, sync, rename, sync of the folder. After a failure the old
     /// file is there, whole (or, if only the last sync failed, the new one).
     pub(crate) fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let folder = parent(path)?;
-        let mut temp = self.temp_in(folder)?;
-        self.write(temp.as_file_mut(), bytes)?;
-        self.sync(temp.as_file())?;
-        self.step(Step::Rename)?;
-        temp.persist(path).map_err(|failed| failed.error)?;
-        self.sync_folder(folder)
+        self.put(path, true, |file| self.write(file, bytes)).map(drop)
     }
 
     /// Like [`Disk::replace`], but refuses with `AlreadyExists` when there is something at `path`.
     pub(crate) fn create(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.put(path, false, |file| self.write(file, bytes)).map(drop)
+    }
+
+    /// The same with whatever `fill` writes; the answer is what the new file looks like.
+    pub(crate) fn put(
+        &self,
+        path: &Path,
+        replaces: bool,
+        fill: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<Stat> {
         let folder = parent(path)?;
         let mut temp = self.temp_in(folder)?;
-        self.write(temp.as_file_mut(), bytes)?;
+        fill(temp.as_file_mut())?;
         self.sync(temp.as_file())?;
+        let stat = Stat::of(&temp.as_file().metadata()?);
         self.step(Step::Rename)?;
-        temp.persist_noclobber(path).map_err(|failed| failed.error)?;
-        self.sync_folder(folder)
+        if replaces {
+            temp.persist(path).map_err(|failed| failed.error)?;
+        } else {
+            temp.persist_noclobber(path).map_err(|failed| failed.error)?;
+        }
+        self.sync_folder(folder)?;
+        Ok(stat)
+    }
+
+    /// Copies `range` of one file to the end of what was written to another.
+    pub(crate) fn copy_range(&self, from: &File, range: &Range<u64>, to: &mut File) -> io::Result<()> {
+        self.step(Step::Write)?;
+        let length = range.end.saturating_sub(range.start);
+        let mut from = from;
+        from.seek(io::SeekFrom::Start(range.start))?;
+        // File to file: the kernel does it where it can.
+        let copied = io::copy(&mut from.take(length), to)?;
+        if copied == length { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
+    /// The bytes of `range`, all of them.
+    pub(crate) fn read_range(&self, mut from: &File, range: &Range<u64>) -> io::Result<Vec<u8>> {
+        self.step(Step::Read)?;
+        let length = range.end.saturating_sub(range.start);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
+        from.seek(io::SeekFrom::Start(range.start))?;
+        from.take(length).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
+    /// Gives a file a second name; refuses with `AlreadyExists` when that is taken.
+    pub(crate) fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step(Step::Link)?;
+        fs::hard_link(from, to)
     }
 
     /// A temporary file, mode 0600, that vanishes unless persisted.

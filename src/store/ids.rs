@@ -1,4 +1,4 @@
-//! Names of restores and undo points: made at random, and checked before they become part of a path.
+//! Names of restores, undo points and what is in the trash: made at random, and checked before they become part of a path.
 
 use std::fmt;
 
@@ -73,6 +73,10 @@ id! {
 id! {
     /// An undo point.
     UndoId
+}
+id! {
+    /// Something in a user's trash.
+    TrashId
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! - [`names`]: checked names; a path is made from nothing else
 //! - [`place`]: where things are, built downwards from names
 //! - [`disk`]: the calls to the file system, each one a step that tests can make fail
+//! - [`pieces`]: files read and written in pieces, moved, kept under a second name
 //! - [`version`]: what a write says it replaces
 //! - [`opening`]: taking a folder into use: first run, SillyTavern's folder, one server per folder
 //! - [`moment`]: one moment of a user's folder, kept while people go on writing
@@ -22,9 +23,11 @@ pub mod ids;
 pub mod moment;
 pub mod names;
 pub mod opening;
+pub mod pieces;
 pub mod place;
 mod record;
 pub mod restore;
+mod seek;
 mod swap;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -44,9 +47,10 @@ use std::time::{Duration, Instant};
 
 pub use disk::{Faults, Stat, Step};
 pub use host::{HostFile, create_host_file, note_on_host, open_host_file, open_log, open_public, read_host_file};
-pub use ids::{RestoreId, UndoId};
+pub use ids::{RestoreId, TrashId, UndoId};
 pub use names::{FileName, Handle, RelPath};
 pub use opening::{Install, Opened};
+pub use pieces::{OpenFile, Piece};
 pub use place::{Folder, Place, USER_FOLDERS};
 pub use restore::{Prepared, Upload};
 pub use trash::{Swept, Trashed};
@@ -74,7 +78,7 @@ const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
 /// The longest sleep between two tries.
 const LONGEST_NAP: Duration = Duration::from_millis(20);
 
-/// A file in a listing.
+/// A file or folder in a listing.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Its name.
@@ -217,11 +221,16 @@ impl Store {
 
     /// The names of the folders in a folder, in no order.
     pub fn list_folders(&self, folder: &Place) -> Result<Vec<FileName>> {
+        Ok(self.list_folder_entries(folder)?.into_iter().map(|entry| entry.name).collect())
+    }
+
+    /// The folders in a folder, in no order.
+    pub fn list_folder_entries(&self, folder: &Place) -> Result<Vec<Entry>> {
         match self.disk.list(&self.path(folder)) {
             Ok(found) => Ok(found
                 .into_iter()
                 .filter(|(_, stat)| stat.is_folder)
-                .filter_map(|(name, _)| FileName::parse(name.to_str()?).ok())
+                .filter_map(|(name, stat)| Some(Entry { name: FileName::parse(name.to_str()?).ok()?, stat }))
                 .collect()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(failure("list a folder", folder, error)),
@@ -380,7 +389,7 @@ impl Writer<'_> {
     }
 
     /// Runs `work`, and once more with the folder made anew, if somebody has removed it by hand.
-    fn with_folder(&self, path: &Path, work: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    fn with_folder(&self, path: &Path, mut work: impl FnMut() -> io::Result<()>) -> io::Result<()> {
         match (work(), path.parent()) {
             (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
                 self.store.disk.make_folders(folder)?;

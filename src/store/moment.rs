@@ -235,8 +235,9 @@ impl Sorted {
     fn take(&mut self, path: &Path, stat: &Stat) {
         let parts = || path.iter().map(|part| part.to_string_lossy());
         let is_temporary = parts().any(|part| part.starts_with(TEMP_PREFIX));
-        let is_cached = stat.is_file && parts().next().is_some_and(|top| top == Folder::THUMBNAILS.as_str());
-        if is_temporary || is_cached {
+        let is_in = |folder: Folder| parts().next().is_some_and(|top| top == folder.as_str());
+        let is_cached = stat.is_file && is_in(Folder::THUMBNAILS);
+        if is_temporary || is_cached || is_in(Folder::TRASH) {
             return;
         }
         match path.to_str().map(RelPath::parse) {

@@ -45,6 +45,22 @@ impl Folder {
     pub const BACKUPS: Self = Self("backups");
     /// Persona pictures.
     pub const PERSONAS: Self = Self("User Avatars");
+    /// Character cards.
+    pub const CHARACTERS: Self = Self("characters");
+    /// Chats, one folder a character.
+    pub const CHATS: Self = Self("chats");
+    /// Lorebooks.
+    pub const WORLDS: Self = Self("worlds");
+    /// What was found in people's cards: derived, may be deleted at any time.
+    pub const CARD_INDEX: Self = Self("index/characters");
+    /// Small pictures of characters, in the size of SillyTavern's client.
+    pub const CHARACTER_THUMBNAILS: Self = Self("thumbnails/avatar");
+    /// The same in the size of our own pages.
+    pub const OWN_CHARACTER_THUMBNAILS: Self = Self("thumbnails/tavernkeep/avatar");
+    /// Small pictures of personas, in the size of SillyTavern's client.
+    pub const PERSONA_THUMBNAILS: Self = Self("thumbnails/persona");
+    /// The same in the size of our own pages.
+    pub const OWN_PERSONA_THUMBNAILS: Self = Self("thumbnails/tavernkeep/persona");
     /// One record per account.
     pub const ACCOUNTS: Self = Self("accounts");
     /// Account pictures, one file per account.
@@ -63,8 +79,13 @@ impl Folder {
     pub const TREE: Self = Self("tree");
     /// Derived pictures; never in a backup.
     pub const THUMBNAILS: Self = Self("thumbnails");
-    /// Folders of deleted accounts: `trash/<handle>-<time>`.
+    /// Folders of deleted accounts: `trash/<handle>-<time>`. In a user's folder, what was deleted or replaced there:
+    /// `trash/<id>`; never in a backup.
     pub const TRASH: Self = Self("trash");
+    /// Pictures in chats, one folder a character.
+    pub const IMAGES: Self = Self("user/images");
+    /// What SillyTavern has no place for, such as which chats are pinned.
+    pub const OURS: Self = Self("tavernkeep");
     /// Connections to model servers, one file each: a user's, or under `_system` the house's.
     pub const CONNECTIONS: Self = Self("connections");
     /// Keys of connections, encrypted: one file per account, and the house's.

@@ -108,7 +108,7 @@ impl Store {
             check_choice(&plan, &parts)?;
             let chosen = |name: &FileName| match Part::of(name.as_str()) {
                 Some(part) => parts.contains(&part),
-                None => parts.iter().any(|part| part.has_thumbnails()),
+                None => name.as_str() != Folder::TRASH.as_str() && parts.iter().any(|part| part.has_thumbnails()),
             };
             let mut entries = self.top_names(&Place::of(handle))?;
             entries.extend(self.top_names(&tree(id))?);

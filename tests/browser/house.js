@@ -180,9 +180,10 @@ export const closeBrowser = async () => (await browser)?.close();
 /**
  * A visitor with a window of their own. When the test ends, anything that went wrong in the window fails it.
  * @param {House} tavern
- * @param {{width?: number, dark?: boolean, agent?: string}} [window]
+ * @param {{width?: number, dark?: boolean, agent?: string, worker?: boolean}} [window] `worker`: whether the page's service
+ *   worker runs; what it fetches cannot be bent by a test
  */
-export async function visit(tavern, { width = 1280, dark = false, agent } = {}) {
+export async function visit(tavern, { width = 1280, dark = false, agent, worker = false } = {}) {
   const context = await (
     await launch()
   ).newContext({
@@ -192,6 +193,7 @@ export async function visit(tavern, { width = 1280, dark = false, agent } = {}) 
     acceptDownloads: true,
     locale: "en-GB",
     userAgent: agent,
+    serviceWorkers: worker ? "allow" : "block",
   });
   const page = await context.newPage();
   const { faults } = tavern;

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod files;
+pub mod model;
 pub mod program;
 pub mod zips;
 
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use client::{Answer, Guest, Request};
 pub use files::Tree;
+pub use model::{Ending, FakeModel, Instead, Speaks};
 pub use program::Program;
 
 /// The account that every house has: an admin, at first without a password.

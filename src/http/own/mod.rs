@@ -1,6 +1,7 @@
 //! Our own dialect, `/api/v1`: REST over JSON. One file per noun; `docs/api.md` describes it for people.
 
 pub mod backups;
+pub mod characters;
 pub mod connections;
 pub mod events;
 pub mod house;

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::store::Folder;
 
-/// One part of a user's folder. Every top-level name belongs to exactly one, except thumbnails, which are a cache.
+/// One part of a user's folder. Every top-level name belongs to exactly one, except what
+/// never comes into a backup: thumbnails, which are a cache, and the trash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the table below says what each one is")]
@@ -40,7 +41,7 @@ const fn row(part: Part, id: &'static str, title: &'static str, tops: &'static [
 const TABLE: [Row; 13] = [
     row(Part::Settings, "settings", "Settings", &["settings.json"]),
     row(Part::Characters, "characters", "Characters", &["characters"]),
-    row(Part::Chats, "chats", "Chats and groups", &["chats", "group chats", "groups"]),
+    row(Part::Chats, "chats", "Chats and groups", &["chats", "group chats", "groups", "tavernkeep"]),
     row(Part::Personas, "personas", "Persona pictures", &["User Avatars"]),
     row(Part::Lorebooks, "lorebooks", "Lorebooks", &["worlds"]),
     row(
@@ -95,9 +96,9 @@ impl Part {
         self.row().title
     }
 
-    /// The part that the top-level name `top` belongs to; none for thumbnails.
+    /// The part that the top-level name `top` belongs to; none for thumbnails and the trash.
     pub(crate) fn of(top: &str) -> Option<Self> {
-        if top == Folder::THUMBNAILS.as_str() {
+        if never_in_backups(top) {
             return None;
         }
         Some(TABLE.iter().find(|row| row.tops.contains(&top)).map_or(Self::Other, |row| row.part))
@@ -111,6 +112,11 @@ impl Part {
     fn row(self) -> &'static Row {
         &TABLE[self as usize]
     }
+}
+
+/// Whether `top` is a name that backups leave out, and restores pass over.
+pub(crate) fn never_in_backups(top: &str) -> bool {
+    top == Folder::THUMBNAILS.as_str() || top == Folder::TRASH.as_str()
 }
 
 /// Whether `top` is a name that only a SillyTavern or Tavernkeep user folder is likely to have at its top.
@@ -139,5 +145,6 @@ mod tests {
         }
         assert_eq!(Part::of("stats.json"), Some(Part::Other));
         assert_eq!(Part::of("thumbnails"), None);
+        assert_eq!(Part::of("trash"), None);
     }
 }

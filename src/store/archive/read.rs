@@ -14,11 +14,11 @@ use super::Progress;
 use super::check::{Member, bad, bad_entry, members, shown, unreadable};
 use super::directory::Directory;
 use super::manifest::{FORMAT, Listed, MANIFEST, Manifest, is_secret};
-use super::parts::is_known;
+use super::parts::{is_known, never_in_backups};
 use super::plan::{Contents, Source};
 use crate::error::{Error, Result};
 use crate::store::disk::Disk;
-use crate::store::{Folder, Handle, RelPath, Version};
+use crate::store::{Handle, RelPath, Version};
 
 /// Larger than the manifest of the most entries that are allowed.
 const MANIFEST_MAX: u64 = 64 << 20;
@@ -64,7 +64,7 @@ impl Archive {
         unwrap(&mut members)?;
         check_kinds(&members)?;
         let manifest = take_manifest(&mut file, &mut members)?;
-        members.retain(|member| member.path.top() != Folder::THUMBNAILS.as_str() && member.path.top() != FINDER);
+        members.retain(|member| !never_in_backups(member.path.top()) && member.path.top() != FINDER);
         Ok(Self { file, members, manifest })
     }
 

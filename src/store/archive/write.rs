@@ -240,7 +240,7 @@ fn close<W: Write>(zip: &mut Zip<W>, moment: &Moment, options: BackupOptions, fi
 
 fn left_out(moment: &Moment, options: BackupOptions) -> Vec<String> {
     let secrets = moment.files().iter().filter(|file| !options.include(file)).map(|file| file.path.to_string());
-    std::iter::once(Folder::THUMBNAILS.as_str().to_owned()).chain(secrets).collect()
+    [Folder::THUMBNAILS, Folder::TRASH].map(|folder| folder.as_str().to_owned()).into_iter().chain(secrets).collect()
 }
 
 fn listed(file: &Recorded, sha256: Version) -> Listed {

@@ -78,6 +78,7 @@ fn a_change_from_outside_is_told_and_not_hidden() {
 fn links_pipes_caches_and_our_own_files_are_left_out() {
     let (root, store) = house(&[
         ("thumbnails/bg/a.png", b"x"),
+        ("trash/0123/record.json", b"x"),
         (".tavernkeep-1.tmp", b"x"),
         ("tavernkeep-manifest.json", b"x"),
         ("chats/a\nb", b"x"),

@@ -1,0 +1,149 @@
+// The page of personas: who you are in the chats.
+import { del, get, patch, post, put } from "../api.js";
+import { CARD_PICTURE } from "../cropper.js";
+import { askDialog, openDialog } from "../dialog.js";
+import { define, fill, h } from "../dom.js";
+import { busy, complain, field, form, refuse } from "../form.js";
+import { openPage, portrait } from "../frame.js";
+import { icon } from "../icons.js";
+import { say, show } from "../messages.js";
+import { pictureEditor } from "../picture.js";
+import { area, button, emptyRoom, ownPicture, pageHead, part } from "./parts.js";
+
+/** @import {Persona} from "./types.js" */
+
+define("tk-personas", (element) =>
+  openPage(element, (place) => {
+    const list = h("div", null);
+    const load = () =>
+      show(list, async () => {
+        /** @type {{default: string | null, items: Persona[]}} */
+        const { items } = await get("/api/v1/personas");
+        return draw(items, load);
+      }, "Looking into the mirror…");
+    fill(
+      place,
+      pageHead("Personas", "Who you are in the chats: {{user}} becomes their name, and the model reads their description.", make(load)),
+      list,
+    );
+    return load();
+  }),
+);
+
+/** @param {() => Promise<void>} again */
+const make = (again) => button([icon("plus"), "New persona"], () => newPersona(again), "primary");
+
+/** @param {Persona[]} personas @param {() => Promise<void>} again */
+function draw(personas, again) {
+  if (personas.length === 0)
+    return emptyRoom(
+      "mask",
+      "You go by your own name",
+      "A persona gives you another name, a picture and a description in the chats. The default one is used where a chat names none.",
+      make(again),
+    );
+  return h("ul", { class: "shelf-rows personas" }, personas.map((persona) => row(persona, again)));
+}
+
+/** @param {Persona} persona @param {() => Promise<void>} again */
+function row(persona, again) {
+  const path = `/api/v1/personas/${part(persona.id)}`;
+  const error = h("div", { class: "row-error", role: "alert" });
+  const choose = button("Make default", () => {
+    void busy(choose, async () => {
+      await post(`${path}/default`);
+      say(`You are ${persona.name} from now on, where a chat says nothing else.`);
+      await again();
+    }).catch((reason) => complain(error, reason));
+  }, "small", `Make default: ${persona.name}`);
+  return h(
+    "li",
+    null,
+    portrait(ownPicture(persona.avatar), "large"),
+    h(
+      "div",
+      { class: "row-words" },
+      h("strong", { dir: "auto" }, persona.name),
+      h("span", { class: "hint persona-words", dir: "auto" }, persona.description || "No description yet."),
+    ),
+    persona.default && h("span", { class: "badge" }, icon("check"), "default"),
+    h(
+      "div",
+      { class: "row-actions" },
+      button("Edit", () => edit(persona, path, again), "small", `Edit ${persona.name}`),
+      !persona.default && choose,
+      button("Delete", () => remove(persona, path, again), "small", `Delete ${persona.name}`),
+    ),
+    error,
+  );
+}
+
+/** The two fields that a persona has beside its picture. @param {string} name @param {string} description */
+function personaFields(name, description) {
+  return {
+    name: field("Name", { value: name, maxlength: "100", autocomplete: "off", dir: "auto" }),
+    description: area("Description", { value: description, rows: 4 }, "What the model should know about you here. Empty is fine."),
+  };
+}
+
+/** @param {() => Promise<void>} again */
+function newPersona(again) {
+  const { name, description } = personaFields("", "");
+  askDialog({
+    title: "A new persona",
+    body: [name.root, description.root],
+    submit: "Make it",
+    run: async () => {
+      const wanted = name.input.value.trim();
+      if (!wanted) refuse(name, "A name needs at least one letter.");
+      await post("/api/v1/personas", { name: wanted, description: description.input.value });
+      say(`${wanted} is there. A picture can be hung under “Edit”.`);
+      await again();
+    },
+  });
+}
+
+/** @param {Persona} persona @param {string} path @param {() => Promise<void>} again */
+function edit(persona, path, again) {
+  const { name, description } = personaFields(persona.name, persona.description);
+  const picture = pictureEditor(ownPicture(persona.avatar), false, `${path}/picture`, undefined, {
+    form: CARD_PICTURE,
+    put: async (png) => {
+      await put(`${path}/picture`, png);
+      /** @type {{items: Persona[]}} */
+      const { items } = await get("/api/v1/personas");
+      return { avatar: ownPicture(items.find((one) => one.id === persona.id)?.avatar) };
+    },
+  });
+  const made = form({
+    body: [name.root, description.root],
+    submit: "Save",
+    run: async () => {
+      const wanted = name.input.value.trim();
+      if (!wanted) refuse(name, "A name needs at least one letter.");
+      await patch(path, { name: wanted, description: description.input.value });
+      say(`${wanted} is saved.`);
+      close();
+    },
+  });
+  const { close } = openDialog(persona.name, h("div", { class: "persona-sheet" }, picture, made.root), {
+    wide: true,
+    onClose: () => void again(),
+  });
+  name.input.focus();
+}
+
+/** @param {Persona} persona @param {string} path @param {() => Promise<void>} again */
+function remove(persona, path, again) {
+  askDialog({
+    title: `Delete ${persona.name}?`,
+    body: [h("p", null, "It goes into the trash, from where it can be brought back. What you said under this name stays in the chats.")],
+    submit: "Delete",
+    danger: true,
+    run: async () => {
+      await del(path);
+      say(`${persona.name} is in the trash.`, h("a", { href: "/trash" }, "Look"));
+      await again();
+    },
+  });
+}

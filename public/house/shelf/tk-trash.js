@@ -1,0 +1,129 @@
+// The page of the trash: what was deleted or replaced, until when it is kept, and the way back.
+import { del, get, post } from "../api.js";
+import { askDialog } from "../dialog.js";
+import { define, fill, h } from "../dom.js";
+import { busy, complain } from "../form.js";
+import { ago, count, fullDate, size } from "../format.js";
+import { openPage } from "../frame.js";
+import { icon } from "../icons.js";
+import { say, show } from "../messages.js";
+import { button, chatPath, emptyRoom, pageHead, part } from "./parts.js";
+
+/** @import {Thrown} from "./types.js" */
+/** @import {IconName} from "../icons.js" */
+
+/** What each kind is called. @type {Record<string, {drawing: IconName, words: string}>} */
+const kinds = {
+  chat: { drawing: "chat", words: "Chat" },
+  version: { drawing: "undo", words: "Earlier version of a chat" },
+  character: { drawing: "cards", words: "Character" },
+  lorebook: { drawing: "scroll", words: "Lorebook" },
+  persona: { drawing: "mask", words: "Persona" },
+};
+
+define("tk-trash", (element) =>
+  openPage(element, (place) => {
+    const list = h("div", null);
+    const empty = button([icon("trash"), "Empty the trash"], () => emptyAll(load), "danger-quiet");
+    empty.hidden = true;
+    const load = () =>
+      show(list, async () => {
+        /** @type {Thrown[]} */
+        const things = await get("/api/v1/trash");
+        empty.hidden = things.length === 0;
+        return draw(things, load);
+      }, "Looking into the bin…");
+    fill(place, pageHead("Trash", "What you deleted, and what was replaced. It can all come back until its day is over.", empty), list);
+    return load();
+  }),
+);
+
+/** @param {Thrown[]} things @param {() => Promise<void>} again */
+function draw(things, again) {
+  if (things.length === 0)
+    return emptyRoom("trash", "Nothing here", "Whatever you delete, a chat, a character, a lorebook, waits here for a while before it is gone for good.");
+  const total = things.reduce((sum, thing) => sum + thing.size, 0);
+  return [
+    h("p", { class: "tally" }, `${count(things.length, "thing")}, ${size(total)} in all.`),
+    h("ul", { class: "shelf-rows" }, things.map((thing) => row(thing, again))),
+  ];
+}
+
+/** @param {Thrown} thing @param {() => Promise<void>} again */
+function row(thing, again) {
+  const kind = kinds[thing.kind] ?? { drawing: "trash", words: thing.kind };
+  const error = h("div", { class: "row-error", role: "alert" });
+  const back = button([icon("undo"), "Bring back"], () => {
+    fill(error);
+    void busy(back, async () => {
+      const where = await post(`/api/v1/trash/${part(thing.id)}/restore`);
+      say(...whereTo(thing, where));
+      await again();
+    }).catch((reason) => complain(error, reason));
+  }, "small", `Bring back ${thing.name}`);
+  const left = thing.expires ? `kept until ${new Date(thing.expires).toLocaleDateString(undefined, { dateStyle: "medium" })}` : "";
+  return h(
+    "li",
+    null,
+    icon(kind.drawing),
+    h(
+      "div",
+      { class: "row-words" },
+      h("strong", { dir: "auto" }, thing.name),
+      h("span", { class: "hint" }, [kind.words, thing.of && `of ${thing.of}`, size(thing.size)].filter(Boolean).join(" · ")),
+      h("span", { class: "hint" }, h("time", { title: fullDate(thing.deleted) }, `deleted ${ago(thing.deleted)}`), left && ` · ${left}`),
+    ),
+    h(
+      "div",
+      { class: "row-actions" },
+      back,
+      button("Erase", () => erase(thing, again), "small", `Erase ${thing.name}`),
+    ),
+    error,
+  );
+}
+
+/**
+ * Where it went back to, in words, with the way there.
+ * @param {Thrown} thing @param {Record<string, string | null> | null} where @returns {[string, HTMLElement | undefined]}
+ */
+function whereTo(thing, where) {
+  const { character, chat, lorebook, persona, name } = where ?? {};
+  /** @param {string} href @param {string} words */
+  const door = (href, words) => h("a", { href }, words);
+  if (character && chat) return [`It is back among the chats of ${character}, as “${chat}”.`, door(chatPath({ character, chat }), "Open")];
+  if (character) return [`${name ?? thing.name} is back among the characters.`, door(`/characters?id=${part(character)}`, "Look")];
+  if (lorebook ?? thing.kind === "lorebook") return [`The lorebook “${lorebook ?? name ?? thing.name}” is back.`, door(`/lorebooks?name=${part(lorebook || name || thing.name)}`, "Look")];
+  if (persona ?? thing.kind === "persona") return [`The persona ${name ?? thing.name} is back.`, door("/personas", "Look")];
+  return [`“${thing.name}” is back.`, undefined];
+}
+
+/** @param {Thrown} thing @param {() => Promise<void>} again */
+function erase(thing, again) {
+  askDialog({
+    title: "Erase it for good?",
+    body: [h("p", null, h("strong", { dir: "auto" }, thing.name), " cannot be brought back afterwards. Backups that you made before still hold it.")],
+    submit: "Erase",
+    danger: true,
+    run: async () => {
+      await del(`/api/v1/trash/${part(thing.id)}`);
+      say("It is erased.");
+      await again();
+    },
+  });
+}
+
+/** @param {() => Promise<void>} again */
+function emptyAll(again) {
+  askDialog({
+    title: "Empty the trash?",
+    body: [h("p", null, "Everything in it is gone for good then. What you have not deleted stays as it is, and so do backups that you made before.")],
+    submit: "Empty it",
+    danger: true,
+    run: async () => {
+      await del("/api/v1/trash");
+      say("The trash is empty.");
+      await again();
+    },
+  });
+}

@@ -1,0 +1,493 @@
+//! The trash of things: what a person deleted, and earlier versions of what was changed, kept for a while.
+//!
+//! Each is a folder of its own in the user's `trash/`: the things as they were, and `record.json`, which says what they
+//! are and where they were. Without its record a folder counts for nothing. Backups leave the trash out.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::clock;
+use crate::error::{Error, Kind, Result};
+use crate::store::{self, Expect, FileName, Folder, Handle, Owner, Piece, Place, RelPath, Store, TrashId, Writer};
+
+const FORMAT: u32 = 1;
+const RECORD: FileName = FileName::known("record.json");
+/// Far more than a record has, notes included.
+const RECORD_MAX: u64 = 16 << 20;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// More names than this are not tried for what comes back.
+const NAMES_MAX: usize = 1000;
+
+/// What something in the trash is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sort {
+    /// A deleted chat.
+    Chat,
+    /// A chat as it was before a change.
+    Version,
+    /// A deleted character.
+    Character,
+    /// A deleted lorebook.
+    Lorebook,
+    /// A deleted persona.
+    Persona,
+}
+
+/// Something that is going to the trash.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// What it is.
+    pub sort: Sort,
+    /// What its files are called, without endings.
+    pub stem: FileName,
+    /// What people call it.
+    pub name: String,
+    /// What it belongs to: the character of a chat.
+    pub of: Option<String>,
+    /// Its files and folders.
+    pub parts: Vec<Part>,
+    /// What is not in files of its own, for whoever brings it back.
+    pub note: Value,
+}
+
+/// A file or folder: `<folder>/<stem><ending>` in the user's folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// In which folder.
+    pub folder: RelPath,
+    /// Its ending, such as `.png`; nothing for a folder.
+    pub ending: String,
+}
+
+impl Part {
+    /// A part.
+    pub fn new(folder: RelPath, ending: &str) -> Self {
+        Self { folder, ending: ending.to_owned() }
+    }
+
+    fn live(&self, handle: &Handle, stem: &FileName) -> Result<Place> {
+        let name = FileName::parse(&format!("{stem}{}", self.ending))?;
+        Ok(Place::of(handle).below(&self.folder).file(&name))
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Record {
+    format: u32,
+    id: TrashId,
+    kind: Sort,
+    stem: FileName,
+    name: String,
+    of: Option<String>,
+    /// Bytes of its files. Of a version, what belongs to it: the file may have grown since.
+    size: u64,
+    /// When, in milliseconds since 1970.
+    deleted: i64,
+    parts: Vec<Part>,
+    #[serde(default)]
+    note: Value,
+}
+
+/// Something in the trash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Discarded {
+    /// By which it is named.
+    pub id: TrashId,
+    /// What it is.
+    pub kind: Sort,
+    /// What people call it.
+    pub name: String,
+    /// What it belongs to.
+    pub of: Option<String>,
+    /// Bytes.
+    pub size: u64,
+    /// When it was deleted, in milliseconds since 1970.
+    pub deleted: i64,
+    /// When it will be gone for good.
+    pub expires: i64,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Restored {
+    /// What it is.
+    pub kind: Sort,
+    /// What its files are called now, without endings: another name than before, if that is taken.
+    pub stem: FileName,
+    /// What they were called.
+    pub was: FileName,
+    /// What it belongs to.
+    pub of: Option<String>,
+    /// What was not in files of its own.
+    pub note: Value,
+}
+
+/// How long things are kept, and how much of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Days.
+    pub days: u32,
+    /// Bytes for each person.
+    pub size_max: u64,
+}
+
+/// Everybody's trash.
+pub struct Bin {
+    store: Arc<Store>,
+    rules: Rules,
+    /// How much is in each person's, as far as it is known.
+    sizes: Mutex<HashMap<Handle, u64>>,
+}
+
+impl Bin {
+    /// The trash in `store`.
+    pub fn new(store: Arc<Store>, rules: Rules) -> Self {
+        Self { store, rules, sizes: Mutex::default() }
+    }
+
+    /// Moves something to the trash: all of it or nothing. Parts that are not there are fine.
+    pub fn discard(&self, writer: &Writer<'_>, handle: &Handle, item: Item) -> Result<TrashId> {
+        let id = TrashId::new()?;
+        let folder = folder(handle, &id);
+        let mut moves = Vec::new();
+        let mut size = 0;
+        for (index, part) in item.parts.iter().enumerate() {
+            let live = part.live(handle, &item.stem)?;
+            match self.store.stat(&live)? {
+                Some(stat) if stat.is_folder => size += self.measure(&live)?,
+                Some(stat) => size += stat.size,
+                None => continue,
+            }
+            moves.push((live, folder.file(&stored_name(index)?)));
+        }
+        if moves.is_empty() && !item.parts.is_empty() {
+            return Err(Error::not_found("There is nothing to delete."));
+        }
+        let record = record(id.clone(), item, size);
+        let moved = self.write_record(writer, &folder, &record).and_then(|()| move_all(writer, &self.store, &moves));
+        if let Err(error) = moved {
+            // What was moved is back, or, where even that failed, still in here with its record.
+            let is_left = moves.iter().any(|(_, stored)| !matches!(self.store.stat(stored), Ok(None)));
+            if !is_left {
+                self.forget(writer, &folder).unwrap_or_else(|error| tracing::warn!(?error, "left in the trash"));
+            }
+            return Err(error);
+        }
+        self.added(writer, handle, size);
+        Ok(id)
+    }
+
+    /// Keeps a file that is about to be replaced, without moving it. It has exactly one part.
+    pub fn keep(&self, writer: &Writer<'_>, handle: &Handle, item: Item, size: u64) -> Result<TrashId> {
+        let id = TrashId::new()?;
+        let folder = folder(handle, &id);
+        let [part] = item.parts.as_slice() else { return Err(Error::internal("a version is one file")) };
+        let live = part.live(handle, &item.stem)?;
+        let stored = folder.file(&stored_name(0)?);
+        let kept = self
+            .write_record(writer, &folder, &record(id.clone(), item, size))
+            .and_then(|()| writer.keep_as(&live, &stored));
+        if let Err(error) = kept {
+            self.drop_kept(writer, handle, &id);
+            return Err(error);
+        }
+        self.added(writer, handle, size);
+        Ok(id)
+    }
+
+    /// Takes [`Bin::keep`] back, because nothing was replaced after all.
+    pub fn drop_kept(&self, writer: &Writer<'_>, handle: &Handle, id: &TrashId) {
+        let dropped = self.forget(writer, &folder(handle, id));
+        dropped.unwrap_or_else(|error| tracing::warn!(?error, %handle, "left in the trash"));
+        store::lock(&self.sizes).remove(handle);
+    }
+
+    /// What is in somebody's trash, newest first.
+    pub fn list(&self, handle: &Handle) -> Result<Vec<Discarded>> {
+        Ok(self.records(handle)?.iter().map(|record| self.shown(record)).collect())
+    }
+
+    /// Brings something back. It never takes the place of what is there now, but gets another name. `also` does what is
+    /// not in files, before the trash lets go of it.
+    pub fn restore(
+        &self,
+        handle: &Handle,
+        id: &TrashId,
+        also: impl FnOnce(&Writer<'_>, &Restored) -> Result<()>,
+    ) -> Result<Restored> {
+        self.store.writing(&Owner::User(handle.clone()), |writer| {
+            let record = self.read(handle, id)?;
+            let folder = folder(handle, id);
+            let stem = self.free_stem(handle, &record)?;
+            let restored = Restored {
+                kind: record.kind,
+                stem: stem.clone(),
+                was: record.stem.clone(),
+                of: record.of.clone(),
+                note: record.note.clone(),
+            };
+            if record.kind == Sort::Version {
+                self.copy_back(writer, handle, &record, &stem)?;
+                also(writer, &restored)?;
+            } else {
+                let mut moves = Vec::new();
+                for (index, part) in record.parts.iter().enumerate() {
+                    let stored = folder.file(&stored_name(index)?);
+                    if self.store.stat(&stored)?.is_some() {
+                        moves.push((stored, part.live(handle, &stem)?));
+                    }
+                }
+                move_all(writer, &self.store, &moves)?;
+                if let Err(error) = also(writer, &restored) {
+                    move_back(writer, &moves);
+                    return Err(error);
+                }
+            }
+            // It is back; if this fails, a record without files is left, which is nothing.
+            self.forget(writer, &folder).unwrap_or_else(|error| tracing::warn!(?error, %handle, "left in the trash"));
+            store::lock(&self.sizes).remove(handle);
+            Ok(restored)
+        })
+    }
+
+    /// Removes something for good.
+    pub fn erase(&self, handle: &Handle, id: &TrashId) -> Result<()> {
+        self.store.writing(&Owner::User(handle.clone()), |writer| {
+            self.read(handle, id)?;
+            store::lock(&self.sizes).remove(handle);
+            self.forget(writer, &folder(handle, id))
+        })
+    }
+
+    /// Removes all of it for good.
+    pub fn empty(&self, handle: &Handle) -> Result<()> {
+        self.store.writing(&Owner::User(handle.clone()), |writer| {
+            store::lock(&self.sizes).remove(handle);
+            let trash = trash(handle);
+            for name in self.store.list_folders(&trash)? {
+                if TrashId::parse(name.as_str()).is_ok() {
+                    self.forget(writer, &trash.file(&name))?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Removes what has been kept long enough, and the oldest of what is too much. Whoever is busy is swept the next time.
+    pub fn sweep(&self, handle: &Handle) -> Result<u64> {
+        self.sweep_at(handle, clock::now_ms())
+    }
+
+    fn sweep_at(&self, handle: &Handle, now: i64) -> Result<u64> {
+        if self.store.stat(&trash(handle))?.is_none() {
+            return Ok(0);
+        }
+        let swept = self.store.writing(&Owner::User(handle.clone()), |writer| {
+            let mut swept = 0;
+            let known = self.records(handle)?;
+            for record in known.iter().filter(|record| self.expires(record) <= now) {
+                self.forget(writer, &folder(handle, &record.id))?;
+                swept += 1;
+            }
+            for name in self.store.list_folders(&trash(handle))? {
+                let place = trash(handle).file(&name);
+                let Ok(id) = TrashId::parse(name.as_str()) else { continue };
+                let is_known = known.iter().any(|record| record.id == id);
+                let touched = self.store.stat(&place)?.map_or(now, |stat| clock::to_ms(stat.modified));
+                if !is_known && touched + DAY_MS < now {
+                    self.forget(writer, &place)?;
+                    swept += 1;
+                }
+            }
+            Ok(swept + self.shrink(writer, handle, now)?)
+        });
+        match swept {
+            Err(error) if error.kind() == Kind::Busy => Ok(0),
+            other => other,
+        }
+    }
+
+    /// Removes the oldest until the rest fits: versions first, and of things deleted none of the last day. The newest
+    /// version stays in any case.
+    fn shrink(&self, writer: &Writer<'_>, handle: &Handle, now: i64) -> Result<u64> {
+        let records = self.records(handle)?;
+        let mut size: u64 = records.iter().map(|record| record.size).sum();
+        let mut shrunk = 0;
+        let (versions, things): (Vec<&Record>, Vec<&Record>) =
+            records.iter().rev().partition(|record| record.kind == Sort::Version);
+        let versions = versions.iter().take(versions.len().saturating_sub(1));
+        let things = things.iter().filter(|record| record.deleted + DAY_MS < now);
+        for record in versions.chain(things) {
+            if size <= self.rules.size_max {
+                break;
+            }
+            self.forget(writer, &folder(handle, &record.id))?;
+            size = size.saturating_sub(record.size);
+            shrunk += 1;
+        }
+        store::lock(&self.sizes).insert(handle.clone(), size);
+        Ok(shrunk)
+    }
+
+    /// Notes that there is more, and makes room if it is too much. That this fails is no reason not to delete something.
+    fn added(&self, writer: &Writer<'_>, handle: &Handle, size: u64) {
+        let known = store::lock(&self.sizes).get(handle).copied();
+        let is_fine = known.is_some_and(|known| known.saturating_add(size) <= self.rules.size_max);
+        if is_fine {
+            store::lock(&self.sizes).entry(handle.clone()).and_modify(|known| *known = known.saturating_add(size));
+        } else if let Err(error) = self.shrink(writer, handle, clock::now_ms()) {
+            tracing::warn!(?error, %handle, "the trash could not be made smaller");
+        }
+    }
+
+    /// All records that can be read and have something to them, newest first.
+    fn records(&self, handle: &Handle) -> Result<Vec<Record>> {
+        let mut records = Vec::new();
+        for name in self.store.list_folders(&trash(handle))? {
+            let Ok(id) = TrashId::parse(name.as_str()) else { continue };
+            match self.read(handle, &id) {
+                Ok(record) => records.push(record),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        records.sort_by_key(|record| std::cmp::Reverse(record.deleted));
+        Ok(records)
+    }
+
+    /// A record, if it is one and its files are there.
+    fn read(&self, handle: &Handle, id: &TrashId) -> Result<Record> {
+        let gone = || Error::not_found("There is no such thing in the trash.");
+        let folder = folder(handle, id);
+        let text = store::if_there(self.store.read_at_most(&folder.file(&RECORD), RECORD_MAX))?.ok_or_else(gone)?;
+        let record: Record = serde_json::from_slice(&text).map_err(|_| gone())?;
+        let mut has_files = record.parts.is_empty();
+        for index in 0..record.parts.len() {
+            has_files = has_files || self.store.stat(&folder.file(&stored_name(index)?))?.is_some();
+        }
+        if has_files && record.format == FORMAT && record.id == *id { Ok(record) } else { Err(gone()) }
+    }
+
+    fn write_record(&self, writer: &Writer<'_>, folder: &Place, record: &Record) -> Result<()> {
+        let text = serde_json::to_vec_pretty(record).map_err(Error::internal)?;
+        writer.write(&folder.file(&RECORD), &text, Expect::Absent)
+    }
+
+    /// First the record, so that half a folder is never taken for a whole one.
+    fn forget(&self, writer: &Writer<'_>, folder: &Place) -> Result<()> {
+        writer.remove(&folder.file(&RECORD))?;
+        writer.remove_folder(folder)
+    }
+
+    /// A version comes back as a copy of what belonged to it: its file may be the one that is there now, grown since.
+    fn copy_back(&self, writer: &Writer<'_>, handle: &Handle, record: &Record, stem: &FileName) -> Result<()> {
+        let stored = self.store.open_file(&folder(handle, &record.id).file(&stored_name(0)?))?;
+        let part = record.parts.first().ok_or_else(|| Error::internal("a version without a file"))?;
+        let all = 0..record.size.min(stored.stat().size);
+        writer.assemble(&part.live(handle, stem)?, &[Piece::Of(&stored, all)], false).map(drop)
+    }
+
+    /// The name it had, or the first one like it under which nothing of it is there.
+    fn free_stem(&self, handle: &Handle, record: &Record) -> Result<FileName> {
+        'names: for n in 0..NAMES_MAX {
+            let stem = if n == 0 { record.stem.clone() } else { numbered(record, n)? };
+            for part in &record.parts {
+                if self.store.stat(&part.live(handle, &stem)?)?.is_some() {
+                    continue 'names;
+                }
+            }
+            return Ok(stem);
+        }
+        Err(Error::conflict("conflict", "There already are too many things of that name. Nothing was changed."))
+    }
+
+    fn measure(&self, folder: &Place) -> Result<u64> {
+        let mut size = 0;
+        for entry in self.store.list(folder)? {
+            size += entry.stat.size;
+        }
+        for name in self.store.list_folders(folder)? {
+            size += self.measure(&folder.file(&name))?;
+        }
+        Ok(size)
+    }
+
+    fn expires(&self, record: &Record) -> i64 {
+        record.deleted.saturating_add(DAY_MS.saturating_mul(i64::from(self.rules.days)))
+    }
+
+    fn shown(&self, record: &Record) -> Discarded {
+        Discarded {
+            id: record.id.clone(),
+            kind: record.kind,
+            name: record.name.clone(),
+            of: record.of.clone(),
+            size: record.size,
+            deleted: record.deleted,
+            expires: self.expires(record),
+        }
+    }
+}
+
+fn record(id: TrashId, item: Item, size: u64) -> Record {
+    let Item { sort, stem, name, of, parts, note } = item;
+    Record { format: FORMAT, id, kind: sort, stem, name, of, size, deleted: clock::now_ms(), parts, note }
+}
+
+/// Chats are numbered as SillyTavern numbers branches, cards as it numbers cards.
+fn numbered(record: &Record, n: usize) -> Result<FileName> {
+    let ending = match record.kind {
+        Sort::Chat | Sort::Version => format!(" - Restored #{n}"),
+        Sort::Character | Sort::Lorebook | Sort::Persona => n.to_string(),
+    };
+    let longest = record.parts.iter().map(|part| part.ending.len()).max().unwrap_or(0);
+    let stem = shortened(record.stem.as_str(), 255usize.saturating_sub(ending.len() + longest));
+    FileName::parse(&format!("{stem}{ending}"))
+}
+
+/// The beginning of `text`, of at most so many bytes.
+fn shortened(text: &str, bytes: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Moves all of these, or none.
+fn move_all(writer: &Writer<'_>, store: &Store, moves: &[(Place, Place)]) -> Result<()> {
+    for (index, (from, to)) in moves.iter().enumerate() {
+        if let Err(error) = writer.rename(from, to) {
+            // The last one can have been moved and only its sync failed.
+            let is_moved = matches!(store.stat(from), Ok(None));
+            move_back(writer, &moves[..index + usize::from(is_moved)]);
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+fn move_back(writer: &Writer<'_>, moves: &[(Place, Place)]) {
+    for (from, to) in moves.iter().rev() {
+        writer.rename(to, from).unwrap_or_else(|error| tracing::warn!(?error, "left in the trash"));
+    }
+}
+
+fn stored_name(index: usize) -> Result<FileName> {
+    FileName::parse(&index.to_string())
+}
+
+fn trash(handle: &Handle) -> Place {
+    Place::of(handle).folder(Folder::TRASH)
+}
+
+fn folder(handle: &Handle, id: &TrashId) -> Place {
+    trash(handle).file(id.as_name())
+}
+
+#[cfg(test)]
+mod tests;

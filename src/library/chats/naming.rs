@@ -1,0 +1,109 @@
+//! What chats are called.
+
+use super::ENDING;
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::store::FileName;
+
+/// What a file system takes for one name, less our ending.
+const LONGEST: usize = 255 - ENDING.len();
+/// Names that Windows keeps for itself.
+const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
+
+/// A name for a file, of what a person typed: without the characters that some file system refuses.
+pub fn sanitised(text: &str) -> Result<FileName> {
+    let empty = || Error::invalid("bad_name", "A chat needs a name with at least one letter or digit.");
+    let allowed: String = text.chars().filter(|c| !r#"/?<>\:*|""#.contains(*c) && !c.is_control()).collect();
+    let short = cut(allowed.trim(), LONGEST).trim_end_matches(['.', ' ']);
+    let device = short.split('.').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_port = matches!(device.strip_prefix("com").or(device.strip_prefix("lpt")), Some(n) if n.len() == 1 && n.bytes().all(|b| b.is_ascii_digit()));
+    if DEVICES.contains(&device.as_str()) || is_port {
+        return Err(empty());
+    }
+    let name = FileName::parse(short).map_err(|_| empty())?;
+    // No name that the file would not have at the next look.
+    FileName::parse(&format!("{name}{ENDING}"))?;
+    Ok(name)
+}
+
+/// The name of a chat that is begun now: `<character> - <time>`.
+pub fn new_name(character: &str) -> Result<FileName> {
+    let stamp = clock::chat_stamp();
+    let named = sanitised(character).unwrap_or(FileName::known("Chat"));
+    let room = LONGEST.saturating_sub(stamp.len() + 3);
+    FileName::parse(&format!("{} - {stamp}", cut(named.as_str(), room).trim_end()))
+}
+
+/// The `n`-th branch of a chat, as SillyTavern calls it: branches of a branch are branches of the same chat.
+pub fn branch_name(chat: &str, n: usize) -> Result<FileName> {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let clean = match chat.rsplit_once(" - Branch #") {
+        Some((before, number)) if is_number(number) && !before.is_empty() => before,
+        _ => chat,
+    };
+    let clean = match clean.strip_prefix("Branch #").and_then(|rest| rest.split_once(" - ")) {
+        Some((number, after)) if is_number(number) && !after.is_empty() => after,
+        _ => clean,
+    };
+    let ending = format!(" - Branch #{n}");
+    FileName::parse(&format!("{}{ending}", cut(clean, LONGEST - ending.len())))
+}
+
+/// `name`, or for `n` above 0 the `n`-th like it.
+pub(super) fn numbered(name: &FileName, n: usize) -> Result<FileName> {
+    if n == 0 {
+        return Ok(name.clone());
+    }
+    let ending = format!(" {}", n + 1);
+    FileName::parse(&format!("{}{ending}", cut(name.as_str(), LONGEST - ending.len())))
+}
+
+/// The beginning of `text`, of at most so many bytes.
+pub(super) fn cut(text: &str, bytes: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("My chat", Some("My chat"))]
+    #[case("../../etc/passwd", Some("....etcpasswd"))]
+    #[case("a/b:c*?", Some("abc"))]
+    #[case("x.", Some("x"))]
+    #[case("日本", Some("日本"))]
+    #[case("con", None)]
+    #[case("COM1.txt", None)]
+    #[case("..", None)]
+    #[case(" ", None)]
+    #[case("", None)]
+    #[case("\u{202e}x", None)]
+    #[case(".tavernkeep-x", None)]
+    fn names(#[case] text: &str, #[case] name: Option<&str>) {
+        assert_eq!(sanitised(text).ok().as_ref().map(FileName::as_str), name);
+    }
+
+    #[rstest]
+    #[case("A", "A - Branch #3")]
+    #[case("A - Branch #1", "A - Branch #3")]
+    #[case("A - Branch #x", "A - Branch #x - Branch #3")]
+    #[case("Branch #7 - A", "A - Branch #3")]
+    fn branches(#[case] chat: &str, #[case] name: &str) {
+        assert_eq!(branch_name(chat, 3).unwrap().as_str(), name);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_name_has_room_for_its_ending(text in "\\PC{0,300}") {
+            for name in [sanitised(&text), new_name(&text), branch_name(&text, 12)].into_iter().flatten() {
+                proptest::prop_assert!(name.as_str().len() + ENDING.len() <= 255);
+            }
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The way of one question: what a dialect prepares is sent, and what comes back goes through its decoder, piece by piece.
+//!
+//! A piece is passed on in the moment in which its last byte is here: nothing is collected, and what came in one packet
+//! is handed out without a wait in between. Dropping the [`Pieces`] drops the connection.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::unfold;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::frames::{Frame, Framing};
+use super::think::Thinking;
+use super::words::{Problem, Words};
+use super::{Finish, Piece, Pieces, Usage};
+use crate::egress::{Egress, HeaderMap, Method, Reach, Request, Response, Target};
+use crate::error::{Error, Result};
+
+/// The largest answer, in bytes as they come in, all fields included.
+const MAX_ANSWER: usize = 64 << 20;
+/// The largest list of models and the like.
+const MAX_DOCUMENT: usize = 16 << 20;
+/// As much of a refusal as is read.
+const MAX_REFUSAL: usize = 256 << 10;
+/// How long a list or a refusal may take.
+const DOCUMENT_PATIENCE: Duration = Duration::from_secs(30);
+/// How long what was used up is waited for after the last word.
+const AFTERWORD: Duration = Duration::from_secs(5);
+
+/// How long is waited.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waits {
+    /// For the first piece, and between pieces while the server shows that it lives.
+    pub(super) first_word: Duration,
+    /// For anything at all, once something has come.
+    pub(super) silence: Duration,
+}
+
+/// A question in a dialect, ready to be sent.
+pub(super) struct Prepared {
+    pub(super) target: Target,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+    pub(super) framing: Framing,
+    pub(super) decoder: Box<dyn Decoder>,
+    /// Changes a body that was refused with these words so that it may be taken; whether there was anything to change.
+    pub(super) fallback: Option<fn(&mut Value, &str) -> bool>,
+}
+
+/// What a dialect's answers mean.
+pub(super) trait Decoder: Send {
+    /// Takes one message, and whether it is the last.
+    fn frame(&mut self, frame: &Frame, out: &mut Out) -> Result<bool, Problem>;
+
+    /// The connection has ended in an orderly way; whether that alone says that the answer is complete.
+    fn ends_with_the_connection(&self) -> bool {
+        false
+    }
+}
+
+/// Where a decoder puts what it finds.
+#[derive(Default)]
+pub(super) struct Out {
+    pieces: VecDeque<Piece>,
+    thinking: Option<Thinking>,
+    finish: Option<Finish>,
+}
+
+impl Out {
+    /// Tells thinking from answer by marks in the text, in an answer that continues `begun`.
+    pub(super) fn splitting(begun: &str) -> Self {
+        Self { thinking: Some(Thinking::continuing(begun)), ..Self::default() }
+    }
+
+    pub(super) fn text(&mut self, text: &str) {
+        match &mut self.thinking {
+            Some(thinking) => thinking.push(text, &mut self.pieces),
+            None if text.is_empty() => {}
+            None => self.pieces.push_back(Piece::Text(text.to_owned())),
+        }
+    }
+
+    pub(super) fn reasoning(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.pieces.push_back(Piece::Reasoning(text.to_owned()));
+        }
+    }
+
+    pub(super) fn usage(&mut self, usage: Usage) {
+        self.pieces.push_back(Piece::Usage(usage));
+    }
+
+    /// The server has said why it ends. What was used up may follow.
+    pub(super) fn finish(&mut self, finish: Finish) {
+        self.let_go();
+        self.finish = Some(finish);
+    }
+
+    /// Gives what was held back as the possible begin of a mark.
+    fn let_go(&mut self) {
+        if let Some(thinking) = &mut self.thinking {
+            thinking.finish(&mut self.pieces);
+        }
+    }
+
+    /// Whether the server has said why it ends.
+    pub(super) fn is_finished(&self) -> bool {
+        self.finish.is_some()
+    }
+}
+
+/// Sends what was prepared, once more if the server can be met half-way, and hands back the answer as it comes.
+pub(super) async fn ask(
+    egress: &Egress,
+    reach: Reach,
+    mut prepared: Prepared,
+    words: Words,
+    waits: Waits,
+    begun: &str,
+) -> Result<Pieces> {
+    let mut tries = 3;
+    let response = loop {
+        let response = send(egress, reach, &prepared, &words, waits).await?;
+        if response.status == 200 {
+            break response;
+        }
+        let (status, headers) = (response.status, response.headers.clone());
+        let refusal = response.at_most(MAX_REFUSAL).whole(DOCUMENT_PATIENCE).await.unwrap_or_default();
+        tries -= 1;
+        let changed = matches!(status, 400 | 422)
+            && tries > 0
+            && prepared.fallback.is_some_and(|change| change(&mut prepared.body, &String::from_utf8_lossy(&refusal)));
+        if !changed {
+            return Err(words.status(status, &headers, &refusal));
+        }
+    };
+    let mut answer = Answer::new(response, prepared, words, waits, begun);
+    answer.check_type().await?;
+    Ok(Box::pin(unfold(answer, |mut answer| async move { answer.next().await.map(|piece| (piece, answer)) })))
+}
+
+async fn send(egress: &Egress, reach: Reach, prepared: &Prepared, words: &Words, waits: Waits) -> Result<Response> {
+    let body = serde_json::to_vec(&prepared.body).map_err(Error::internal)?;
+    let request = Request {
+        method: Method::POST,
+        target: prepared.target.clone(),
+        headers: prepared.headers.clone(),
+        body: Some(Bytes::from(body)),
+        patience: waits.first_word,
+    };
+    let sent = egress.send(reach, request).await;
+    Ok(sent.map_err(|failure| words.failure(&failure))?.at_most(MAX_ANSWER))
+}
+
+/// Gets a JSON document, such as a list of models.
+pub(super) async fn document(
+    egress: &Egress,
+    reach: Reach,
+    target: Target,
+    headers: HeaderMap,
+    words: &Words,
+) -> Result<Value> {
+    let request = Request { method: Method::GET, target, headers, body: None, patience: DOCUMENT_PATIENCE };
+    let response = egress.send(reach, request).await.map_err(|failure| words.failure(&failure))?;
+    let (status, headers) = (response.status, response.headers.clone());
+    let limit = if status == 200 { MAX_DOCUMENT } else { MAX_REFUSAL };
+    let body = response.at_most(limit).whole(DOCUMENT_PATIENCE).await.map_err(|failure| words.failure(&failure))?;
+    if status != 200 {
+        return Err(words.status(status, &headers, &body));
+    }
+    if body.trim_ascii_start().starts_with(b"<") {
+        return Err(words.page());
+    }
+    serde_json::from_slice(&body).map_err(|error| words.garbage(&error.to_string()))
+}
+
+/// An answer on its way.
+struct Answer {
+    /// None when it is over.
+    response: Option<Response>,
+    framing: Framing,
+    decoder: Box<dyn Decoder>,
+    out: Out,
+    words: Words,
+    waits: Waits,
+    last_piece: Instant,
+    last_sign: Option<Instant>,
+    finished: Option<Instant>,
+    error: Option<Error>,
+}
+
+impl Answer {
+    fn new(response: Response, prepared: Prepared, words: Words, waits: Waits, begun: &str) -> Self {
+        Self {
+            response: Some(response),
+            framing: prepared.framing,
+            decoder: prepared.decoder,
+            out: Out::splitting(begun),
+            words,
+            waits,
+            last_piece: Instant::now(),
+            last_sign: None,
+            finished: None,
+            error: None,
+        }
+    }
+
+    /// Notices a page, and an answer that comes in one piece though it was asked for in many.
+    async fn check_type(&mut self) -> Result<()> {
+        let kind = self.response.as_ref().and_then(|response| response.header("content-type")).unwrap_or_default();
+        if kind.starts_with("text/html") {
+            return Err(self.words.page());
+        }
+        let in_one_piece = matches!(self.framing, Framing::Events(_)) && kind.starts_with("application/json");
+        if !in_one_piece {
+            return Ok(());
+        }
+        let Some(response) = self.response.take() else { return Ok(()) };
+        let body = response.at_most(MAX_DOCUMENT).whole(self.waits.first_word).await;
+        let body = body.map_err(|failure| self.words.failure(&failure))?;
+        let frame = Frame { event: String::new(), data: String::from_utf8_lossy(&body).into_owned() };
+        self.decoder.frame(&frame, &mut self.out).map_err(|problem| self.words.problem(problem))?;
+        self.end()
+    }
+
+    async fn next(&mut self) -> Option<Result<Piece>> {
+        loop {
+            if let Some(piece) = self.out.pieces.pop_front() {
+                return Some(Ok(piece));
+            }
+            if let Some(error) = self.error.take() {
+                return Some(Err(error));
+            }
+            self.response.as_ref()?;
+            if let Err(error) = self.more().await {
+                // What came before it in the same packet is handed out first.
+                self.response = None;
+                self.out.let_go();
+                self.error = Some(error);
+            }
+        }
+    }
+
+    /// Waits for bytes and takes them in.
+    async fn more(&mut self) -> Result<()> {
+        let deadline = self.deadline();
+        let Some(response) = &mut self.response else { return Ok(()) };
+        let chunk = match tokio::time::timeout_at(deadline, response.chunk()).await {
+            Ok(chunk) => chunk,
+            // Everything has been said but what was used up.
+            Err(_) if self.out.finish.is_some() => return self.end(),
+            Err(_) => return Err(self.words.silent()),
+        };
+        match chunk {
+            Ok(Some(bytes)) => self.take(&bytes),
+            Ok(None) => self.at_end(),
+            Err(_) if self.out.finish.is_some() => self.end(),
+            Err(failure) => Err(self.words.failure(&failure)),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let first_word = self.last_piece + self.waits.first_word;
+        let silence = self.last_sign.map_or(first_word, |sign| sign + self.waits.silence);
+        let afterword = self.finished.map_or(first_word, |finished| finished + AFTERWORD);
+        first_word.min(silence).min(afterword)
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut frames = Vec::new();
+        let pushed = self.framing.push(bytes, &mut frames);
+        let mut over = false;
+        for frame in &frames {
+            over = over || self.frame(frame)?;
+        }
+        let now = Instant::now();
+        if pushed.map_err(|long| self.words.too_long(long))? {
+            self.last_sign = Some(now);
+        }
+        if !self.out.pieces.is_empty() {
+            self.last_piece = now;
+        }
+        if self.out.finish.is_some() && self.finished.is_none() {
+            self.finished = Some(now);
+        }
+        if over { self.end() } else { Ok(()) }
+    }
+
+    fn frame(&mut self, frame: &Frame) -> Result<bool> {
+        self.decoder.frame(frame, &mut self.out).map_err(|problem| self.words.problem(problem))
+    }
+
+    /// The server has closed the connection.
+    fn at_end(&mut self) -> Result<()> {
+        if let Some(rest) = self.framing.rest()
+            && self.decoder.frame(&rest, &mut self.out).is_err()
+        {
+            return Err(self.words.cut());
+        }
+        self.end()
+    }
+
+    /// Nothing more is to come.
+    fn end(&mut self) -> Result<()> {
+        if self.out.finish.is_none() && self.decoder.ends_with_the_connection() {
+            self.out.finish(Finish::Stop);
+        }
+        let Some(finish) = self.out.finish else { return Err(self.words.cut()) };
+        self.out.pieces.push_back(Piece::End(finish));
+        if let Some(response) = self.response.take() {
+            tokio::spawn(see_off(response));
+        }
+        Ok(())
+    }
+}
+
+/// Takes in the end of a body, which may be a moment behind the last word: then the connection serves the next question.
+async fn see_off(mut response: Response) {
+    let end = async { while let Ok(Some(_)) = response.chunk().await {} };
+    let _ = tokio::time::timeout(Duration::from_secs(1), end).await;
+}
+
+#[cfg(test)]
+mod tests;
