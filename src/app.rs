@@ -3,18 +3,23 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::accounts::{Accounts, By, Lifetime, PasswordHash, Rules};
+use crate::accounts::{Account, Accounts, By, Lifetime, PasswordHash, Rules};
 use crate::config::Config;
+use crate::conversation::greeting;
+use crate::conversation::prompt::Persona;
 use crate::error::{Error, Result};
 use crate::events::{Event, Events, Origin, What};
-use crate::library::bin::{Bin, Rules as Keeping};
+use crate::library::bin::{Bin, Restored, Rules as Keeping, Sort};
 use crate::library::changes::{Change, Changes};
-use crate::library::{Characters, Chats, Portraits, Settings, Thumbnails, settings};
+use crate::library::characters::Parts;
+use crate::library::chats::{ChatRef, Message};
+use crate::library::{Characters, Chats, Lorebooks, Personas, Portraits, Settings, Thumbnails, settings};
 use crate::models::{Connections, Ledger, Models, Vault};
 use crate::store::archive::Part;
 use crate::store::opening::Opening;
 use crate::store::trash::Swept;
-use crate::store::{Faults, Handle, Place, RestoreId, Store, UndoId};
+use crate::store::{Faults, FileName, Handle, Place, RestoreId, Store, TrashId, UndoId};
+use crate::{clock, random};
 
 /// A house that is open.
 pub struct App {
@@ -27,7 +32,7 @@ pub struct App {
     /// Its people.
     pub accounts: Arc<Accounts>,
     /// Their settings.
-    pub settings: Settings,
+    pub settings: Arc<Settings>,
     /// Their pictures.
     pub portraits: Portraits,
     /// The language models that are asked.
@@ -39,13 +44,26 @@ pub struct App {
     /// What their windows are told.
     pub changes: Arc<Changes>,
     /// Their characters.
-    pub characters: Characters,
+    pub characters: Arc<Characters>,
+    /// Who they are in their chats.
+    pub personas: Personas,
+    /// Their lorebooks.
+    pub lorebooks: Lorebooks,
     /// Small pictures.
     pub thumbnails: Arc<Thumbnails>,
     /// Connections to model servers, theirs and the house's.
     pub connections: Connections,
     /// What they had models do.
     pub ledger: Ledger,
+}
+
+/// How a chat begins.
+#[derive(Debug, Clone)]
+pub struct First {
+    /// What the character is called.
+    pub character_name: String,
+    /// What they say first, if anything.
+    pub message: Option<Message>,
 }
 
 /// How to open a house.
@@ -77,14 +95,29 @@ impl App {
         let keeping = Keeping { days: config.trash.days, size_max: config.trash.max_size.bytes() };
         let (bin, changes) = (Arc::new(Bin::new(Arc::clone(&store), keeping)), Arc::new(Changes::default()));
         let thumbnails = Arc::new(Thumbnails::new(Arc::clone(&store)));
+        let chats = Arc::new(Chats::new(Arc::clone(&store), Arc::clone(&bin), Arc::clone(&changes)));
+        let settings = Arc::new(Settings::new(Arc::clone(&store), config.backups.common.number_of_backups as usize));
         let app = Self {
-            chats: Arc::new(Chats::new(Arc::clone(&store), Arc::clone(&bin), Arc::clone(&changes))),
+            portraits: Portraits::new(Arc::clone(&store)),
+            characters: Arc::new(Characters::new(Parts {
+                store: Arc::clone(&store),
+                settings: Arc::clone(&settings),
+                thumbnails: Arc::clone(&thumbnails),
+                chats: Arc::clone(&chats),
+                bin: Arc::clone(&bin),
+            })),
+            personas: Personas::new(
+                Arc::clone(&store),
+                Arc::clone(&settings),
+                Arc::clone(&thumbnails),
+                Arc::clone(&bin),
+            ),
+            lorebooks: Lorebooks::new(Arc::clone(&store), Arc::clone(&bin)),
+            thumbnails,
             bin,
             changes,
-            settings: Settings::new(Arc::clone(&store), config.backups.common.number_of_backups as usize),
-            portraits: Portraits::new(Arc::clone(&store)),
-            characters: Characters::new(Arc::clone(&store), Arc::clone(&thumbnails)),
-            thumbnails,
+            chats,
+            settings,
             connections: Connections::new(
                 Arc::clone(&store),
                 Arc::clone(&events),
@@ -180,6 +213,60 @@ impl App {
         self.store.remove_undo(handle, id)?;
         self.events.record(Event::new(What::Undone, origin).to(handle).with("removed", id.as_str()));
         Ok(())
+    }
+
+    /// How a chat with a character begins, said to whoever the person is there: the greeting at `which`.
+    pub fn greet(&self, who: &Account, character: &FileName, persona: Option<&str>, which: usize) -> Result<First> {
+        let card = self.characters.get(&who.handle, character)?;
+        let persona = self.persona(who, persona)?;
+        let seed = u64::from_le_bytes(random::random()?);
+        let now = clock::local(std::time::SystemTime::now());
+        let message = greeting::greeting(&card, &persona, which, now, seed)?;
+        Ok(First { character_name: card.name().to_owned(), message })
+    }
+
+    /// A message of the person's in a chat, in the name that they have there.
+    pub fn say(&self, who: &Account, chat: &ChatRef, persona: Option<&str>, text: &str) -> Result<Message> {
+        let header = self.chats.open(&who.handle, chat)?.header;
+        let chosen = persona.or_else(|| header.as_ref()?.ours("persona")?.as_str());
+        let persona = self.persona(who, chosen)?;
+        Ok(Message::new(&persona.name, true, text))
+    }
+
+    /// Who the person is: a persona, or just themselves.
+    fn persona(&self, who: &Account, chosen: Option<&str>) -> Result<Persona> {
+        let chosen = chosen.map(FileName::parse).transpose()?;
+        Ok(match self.personas.chosen(&who.handle, chosen.as_ref())? {
+            Some(persona) => Persona { name: persona.name, description: persona.description, ..Persona::default() },
+            None => Persona { name: who.name.clone(), ..Persona::default() },
+        })
+    }
+
+    /// Brings something back from the trash, with what belongs to it and is not in files of its own.
+    pub fn untrash(&self, handle: &Handle, id: &TrashId) -> Result<Restored> {
+        let restored = self.bin.restore(handle, id, |writer, restored| match restored.kind {
+            Sort::Persona => {
+                // One without a picture has no file that says how it ended.
+                let ending = restored.ending.as_deref().unwrap_or(".png");
+                let file = FileName::parse(&format!("{}{ending}", restored.stem))?;
+                self.personas.restored(writer, handle, &file, &restored.note)
+            }
+            _ => Ok(()),
+        })?;
+        match (restored.kind, &restored.of) {
+            (Sort::Chat | Sort::Version, Some(of)) => {
+                let chat = ChatRef::new(FileName::parse(of)?, restored.stem.clone())?;
+                self.chats.restored(handle, &chat, &restored.note);
+            }
+            (Sort::Character | Sort::Version | Sort::Chat, _) => {
+                self.chats.forget(handle);
+                self.changes.publish(handle, Change::Characters {});
+            }
+            (Sort::Persona, _) => self.changes.publish(handle, Change::Personas {}),
+            (Sort::Lorebook, _) => {}
+        }
+        self.changes.publish(handle, Change::Trash {});
+        Ok(restored)
     }
 
     /// Forgets what is remembered of a folder, because all of it may be different now.

@@ -344,7 +344,7 @@ fn an_error_is_never_an_empty_success() {
     for route in routes::all().into_iter().filter(reading).filter(|route| !WITHOUT_DISK.contains(&route.pattern)) {
         let snapshot = house.snapshots_of(OWNER)[0].clone();
         let path = route.pattern.replace("{handle}", OWNER).replace("{name}", &snapshot);
-        let path = path.replace("{id}", "0123456789abcdef0123456789abcdef");
+        let path = path.replace("{id}", "0123456789abcdef0123456789abcdef").replace("{file}", "x.png");
         let request = Request::new(route.method.as_str(), &path);
         let request = if route.changes() { request.json(&json!({})) } else { request };
         faults.rearm(1);

@@ -4,6 +4,7 @@ mod assembly;
 mod calendar;
 mod chance;
 mod examples;
+pub mod greeting;
 mod ingredients;
 pub mod lore;
 pub mod macros;

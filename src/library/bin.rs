@@ -120,6 +120,8 @@ pub struct Restored {
     pub stem: FileName,
     /// What they were called.
     pub was: FileName,
+    /// What the name of the first of its files ends with, if it has any.
+    pub ending: Option<String>,
     /// What it belongs to.
     pub of: Option<String>,
     /// What was not in files of its own.
@@ -227,6 +229,7 @@ impl Bin {
                 kind: record.kind,
                 stem: stem.clone(),
                 was: record.stem.clone(),
+                ending: record.parts.first().map(|part| part.ending.clone()),
                 of: record.of.clone(),
                 note: record.note.clone(),
             };

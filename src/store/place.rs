@@ -49,6 +49,8 @@ impl Folder {
     pub const CHARACTERS: Self = Self("characters");
     /// Chats, one folder a character.
     pub const CHATS: Self = Self("chats");
+    /// Groups of characters.
+    pub const GROUPS: Self = Self("groups");
     /// Lorebooks.
     pub const WORLDS: Self = Self("worlds");
     /// What was found in people's cards: derived, may be deleted at any time.

@@ -14,6 +14,7 @@ use crate::http::reply::{self, Reply};
 use crate::http::state::State;
 use crate::library::cards::edit::Edit;
 use crate::library::cards::picture::Crop;
+use crate::library::changes::Change;
 use crate::library::characters::{self, Format, Item, Opened, Order, Page, Wanted};
 use crate::library::thumbnails::{Of, Size};
 use crate::store::{FileName, Handle, Place, Version};
@@ -27,7 +28,7 @@ pub async fn list(call: Call) -> Result<Reply> {
     let wanted = Wanted {
         words: call.query("q").unwrap_or_default(),
         tags: call.query("tag").into_iter().filter(|tag| !tag.is_empty()).collect(),
-        favorite: call.query("favorite").map(|text| truth(&text)).transpose()?,
+        favorite: call.query("favorite").map(|text| truth("favorite", &text)).transpose()?,
         order: call.query("sort").map_or(Ok(Order::default()), |text| Order::parse(&text))?,
         offset: number(&call, "offset", 0)?,
         limit: number(&call, "limit", LIMIT)?,
@@ -111,6 +112,7 @@ fn view(state: &State, handle: &Handle, opened: &Opened) -> Value {
             "postHistoryInstructions": card.post_history_instructions(),
             "creator": card.creator(),
             "creatorNotes": card.creator_notes(),
+            "creatorNotesHtml": crate::render::markdown(card.creator_notes()),
             "characterVersion": card.character_version(),
             "depthPrompt": card.depth_prompt(),
             "talkativeness": card.talkativeness(),
@@ -142,8 +144,10 @@ pub async fn assistant(call: Call) -> Result<Reply> {
     let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
     blocking(move || {
         let (opened, is_new) = state.app.characters.assistant(&handle)?;
-        let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-        Ok(reply::json_with(status, &view(&state, &handle, &opened)))
+        if is_new {
+            return made(&state, &handle, &opened);
+        }
+        Ok(reply::json(&view(&state, &handle, &opened)))
     })
     .await
 }
@@ -167,6 +171,7 @@ pub fn file_name(call: &Call) -> Option<String> {
 }
 
 fn made(state: &State, handle: &Handle, opened: &Opened) -> Result<Reply> {
+    tell(state, handle);
     Ok(reply::json_with(StatusCode::CREATED, &view(state, handle, opened)))
 }
 
@@ -187,6 +192,7 @@ pub async fn update(mut call: Call) -> Result<Reply> {
     let (state, handle, id) = (call.state.clone(), call.me()?.handle.clone(), character(&call)?);
     blocking(move || {
         let opened = state.app.characters.update(&handle, &id, version, &edit)?;
+        tell(&state, &handle);
         Ok(reply::json(&view(&state, &handle, &opened)))
     })
     .await
@@ -196,6 +202,46 @@ pub async fn update(mut call: Call) -> Result<Reply> {
 pub async fn duplicate(call: Call) -> Result<Reply> {
     let (state, handle, id) = (call.state.clone(), call.me()?.handle.clone(), character(&call)?);
     blocking(move || made(&state, &handle, &state.app.characters.duplicate(&handle, &id)?)).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rename {
+    name: String,
+}
+
+/// `POST /api/v1/characters/{character}/rename`.
+pub async fn rename(mut call: Call) -> Result<Reply> {
+    let Rename { name } = call.json().await?;
+    let (state, handle, id) = (call.state.clone(), call.me()?.handle.clone(), character(&call)?);
+    blocking(move || {
+        let opened = state.app.characters.rename(&handle, &id, &name)?;
+        tell(&state, &handle);
+        state.app.changes.publish(&handle, Change::Chats {});
+        Ok(reply::json(&view(&state, &handle, &opened)))
+    })
+    .await
+}
+
+/// `DELETE /api/v1/characters/{character}`.
+pub async fn delete(call: Call) -> Result<Reply> {
+    let with_chats = call.query("chats").map_or(Ok(false), |text| truth("chats", &text))?;
+    let (state, handle, id) = (call.state.clone(), call.me()?.handle.clone(), character(&call)?);
+    blocking(move || {
+        state.app.characters.delete(&handle, &id, with_chats)?;
+        tell(&state, &handle);
+        state.app.changes.publish(&handle, Change::Trash {});
+        if with_chats {
+            state.app.changes.publish(&handle, Change::Chats {});
+        }
+        Ok(reply::nothing())
+    })
+    .await
+}
+
+/// Tells that person's windows that there are other characters than before.
+fn tell(state: &State, handle: &Handle) {
+    state.app.changes.publish(handle, Change::Characters {});
 }
 
 /// `GET /api/v1/characters/{character}/picture`.
@@ -306,6 +352,7 @@ pub async fn set_picture(mut call: Call) -> Result<Reply> {
     blocking(move || {
         let _turn = turn;
         let opened = state.app.characters.set_picture(&handle, &id, &bytes, crop)?;
+        tell(&state, &handle);
         Ok(reply::json(&view(&state, &handle, &opened)))
     })
     .await
@@ -346,10 +393,10 @@ pub fn number(call: &Call, name: &str, otherwise: usize) -> Result<usize> {
     call.query(name).map_or(Ok(otherwise), |text| text.parse().map_err(wrong))
 }
 
-fn truth(text: &str) -> Result<bool> {
+fn truth(name: &str, text: &str) -> Result<bool> {
     match text {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
-        _ => Err(Error::invalid("bad_request", "favorite has to be true or false.")),
+        _ => Err(Error::invalid("bad_request", format!("{name} has to be true or false."))),
     }
 }

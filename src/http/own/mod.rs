@@ -2,16 +2,22 @@
 
 pub mod backups;
 pub mod characters;
+pub mod chats;
 pub mod connections;
 pub mod events;
 pub mod house;
+pub mod images;
 pub mod keys;
+pub mod lorebooks;
 pub mod me;
+pub mod messages;
+pub mod personas;
 pub mod restores;
 pub mod session;
 pub mod sessions;
 pub mod settings;
 pub mod snapshots;
+pub mod trash;
 pub mod usage;
 pub mod users;
 pub mod views;

@@ -3,7 +3,7 @@
 use warp::http::Method;
 
 use crate::access::Permission::CharactersOwn;
-use crate::http::own::characters;
+use crate::http::own::{characters, lorebooks, personas};
 use crate::http::table::{Route, Who};
 use Who::May;
 
@@ -11,6 +11,8 @@ use Who::May;
 const WORDS: u64 = 64 * 1024 * 1024;
 /// A card that is brought in, with its picture and whatever else it carries.
 const CARD: u64 = 128 * 1024 * 1024;
+/// A lorebook.
+const BOOK: u64 = crate::library::lorebooks::SIZE_MAX;
 /// A picture.
 const PICTURE: u64 = 64 * 1024 * 1024;
 
@@ -21,6 +23,7 @@ pub fn rows() -> Vec<Route> {
     let post = Method::POST;
     let put = Method::PUT;
     let patch = Method::PATCH;
+    let delete = Method::DELETE;
     vec![
         // Our dialect: characters
         Route::new(get.clone(), "/api/v1/characters", May(CharactersOwn), "list characters", characters::list),
@@ -29,9 +32,26 @@ pub fn rows() -> Vec<Route> {
         Route::new(post.clone(), "/api/v1/characters/import", May(CharactersOwn), "bring a card in", characters::import).takes(CARD),
         Route::new(get.clone(), "/api/v1/characters/{character}", May(CharactersOwn), "a character", characters::get),
         Route::new(patch.clone(), "/api/v1/characters/{character}", May(CharactersOwn), "change a character", characters::update).takes(WORDS),
+        Route::new(delete.clone(), "/api/v1/characters/{character}", May(CharactersOwn), "move a character to the trash", characters::delete),
+        Route::new(post.clone(), "/api/v1/characters/{character}/rename", May(CharactersOwn), "give a character another name", characters::rename),
+        Route::new(post.clone(), "/api/v1/characters/{character}/lorebook", May(CharactersOwn), "make a lorebook of the one in a card", lorebooks::from_character),
         Route::new(post.clone(), "/api/v1/characters/{character}/duplicate", May(CharactersOwn), "copy a character", characters::duplicate),
         Route::new(get.clone(), "/api/v1/characters/{character}/picture", May(CharactersOwn), "a character's picture", characters::picture),
         Route::new(put.clone(), "/api/v1/characters/{character}/picture", May(CharactersOwn), "set a character's picture", characters::set_picture).takes(PICTURE),
         Route::new(get.clone(), "/api/v1/characters/{character}/export", May(CharactersOwn), "download a card", characters::export),
+        // Our dialect: personas
+        Route::new(get.clone(), "/api/v1/personas", May(CharactersOwn), "list personas", personas::list),
+        Route::new(post.clone(), "/api/v1/personas", May(CharactersOwn), "make a persona", personas::create).takes(BOOK),
+        Route::new(patch.clone(), "/api/v1/personas/{persona}", May(CharactersOwn), "change a persona", personas::update).takes(BOOK),
+        Route::new(delete.clone(), "/api/v1/personas/{persona}", May(CharactersOwn), "move a persona to the trash", personas::delete),
+        Route::new(post.clone(), "/api/v1/personas/{persona}/default", May(CharactersOwn), "choose a persona for new chats", personas::set_default),
+        Route::new(get.clone(), "/api/v1/personas/{persona}/picture", May(CharactersOwn), "a persona's picture", personas::picture),
+        Route::new(put.clone(), "/api/v1/personas/{persona}/picture", May(CharactersOwn), "set a persona's picture", personas::set_picture).takes(PICTURE),
+        // Our dialect: lorebooks
+        Route::new(get.clone(), "/api/v1/lorebooks", May(CharactersOwn), "list lorebooks", lorebooks::list),
+        Route::new(post.clone(), "/api/v1/lorebooks/import", May(CharactersOwn), "bring a lorebook in", lorebooks::import).takes(CARD),
+        Route::new(get.clone(), "/api/v1/lorebooks/{name}", May(CharactersOwn), "a lorebook", lorebooks::get),
+        Route::new(put.clone(), "/api/v1/lorebooks/{name}", May(CharactersOwn), "replace a lorebook, or make one", lorebooks::put).takes(BOOK),
+        Route::new(delete.clone(), "/api/v1/lorebooks/{name}", May(CharactersOwn), "move a lorebook to the trash", lorebooks::delete),
     ]
 }

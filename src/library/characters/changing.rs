@@ -51,7 +51,13 @@ impl Characters {
     fn replace(&self, handle: &Handle, id: &FileName, bytes: &[u8], version: Version, picture: bool) -> Result<()> {
         let place = card_place(handle, id)?;
         self.store.writing(&Owner::User(handle.clone()), |writer| {
-            writer.write(&place, bytes, Expect::Version(version))?;
+            let kept = self.keep_before(writer, handle, id, picture)?;
+            if let Err(error) = writer.write(&place, bytes, Expect::Version(version)) {
+                if let Some(kept) = kept {
+                    self.bin.drop_kept(writer, handle, &kept);
+                }
+                return Err(error);
+            }
             if picture {
                 self.thumbnails.forget(writer, handle, Of::Character, &super::file_of(id)?);
             }

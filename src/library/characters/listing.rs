@@ -86,6 +86,7 @@ pub(super) type MoreTags = HashMap<FileName, Vec<Arc<str>>>;
 impl Characters {
     /// The part of the list that is wanted.
     pub fn list(&self, handle: &Handle, wanted: &Wanted) -> Result<Page> {
+        self.settle(handle);
         let snapshot = self.index.look(handle)?;
         let more = self.more_tags(handle);
         let mut found = matching(&snapshot, &more, wanted);

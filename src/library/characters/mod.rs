@@ -4,6 +4,7 @@
 //! - [`listing`]: searching, filtering, sorting, paging
 //! - [`tags`]: those that SillyTavern keeps in the settings
 //! - [`changing`]: editing, pictures, copies
+//! - [`moving`]: other names, and the trash
 //! - [`incoming`]: cards that come from outside, in every format
 //!
 //! A card that cannot be understood is shown as damaged and kept as it is.
@@ -12,11 +13,14 @@ mod changing;
 mod incoming;
 mod index;
 mod listing;
+mod moving;
 mod tags;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 pub use changing::Format;
 pub use incoming::BLANK;
@@ -25,6 +29,7 @@ pub use listing::{Item, Order, Page, Wanted};
 
 use super::cards::{Card, png};
 use super::thumbnails::Thumbnails;
+use super::{Bin, Chats, Settings};
 use crate::error::{Error, Result};
 use crate::store::{Expect, FileName, Folder, Handle, Owner, Place, Store, Version};
 use index::{Index, Key};
@@ -33,6 +38,8 @@ use index::{Index, Key};
 pub(crate) const CARD_ENDING: &str = ".png";
 /// The largest card that is read at once, in bytes.
 pub const CARD_MAX: u64 = 192 << 20;
+/// Of a card that is edited again and again, earlier versions are kept so often.
+const KEPT_EVERY: Duration = Duration::from_secs(10 * 60);
 /// So many names are tried before another of the same name is given up.
 const NAMES_MAX: u32 = 10_000;
 
@@ -41,7 +48,26 @@ pub struct Characters {
     store: Arc<Store>,
     index: Arc<Index>,
     tags: tags::Tags,
+    settings: Arc<Settings>,
     thumbnails: Arc<Thumbnails>,
+    chats: Arc<Chats>,
+    bin: Arc<Bin>,
+    /// Which cards were kept before a change, and when.
+    kept: Mutex<HashMap<(Handle, FileName), Instant>>,
+}
+
+/// What characters are made with.
+pub struct Parts {
+    /// The data folder.
+    pub store: Arc<Store>,
+    /// What refers to characters by the names of their files.
+    pub settings: Arc<Settings>,
+    /// Small pictures.
+    pub thumbnails: Arc<Thumbnails>,
+    /// What they said.
+    pub chats: Arc<Chats>,
+    /// Where they go when they are deleted.
+    pub bin: Arc<Bin>,
 }
 
 /// A card that was read.
@@ -59,9 +85,11 @@ pub struct Opened {
 }
 
 impl Characters {
-    /// The characters in `store`.
-    pub fn new(store: Arc<Store>, thumbnails: Arc<Thumbnails>) -> Self {
-        Self { index: Arc::new(Index::new(Arc::clone(&store))), tags: tags::Tags::default(), thumbnails, store }
+    /// Everyone's characters.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { store, settings, thumbnails, chats, bin } = parts;
+        let index = Arc::new(Index::new(Arc::clone(&store)));
+        Self { index, tags: tags::Tags::default(), settings, thumbnails, chats, bin, kept: Mutex::default(), store }
     }
 
     /// What a character's card says; a conflict where it is damaged.
@@ -71,6 +99,7 @@ impl Characters {
 
     /// A character's card with its file, damaged or not.
     pub fn open(&self, handle: &Handle, id: &FileName) -> Result<Opened> {
+        self.settle(handle);
         let place = card_place(handle, id)?;
         let stat = self.store.stat(&place)?.filter(|stat| stat.is_file).ok_or_else(no_such_character)?;
         let bytes = self.store.read_at_most(&place, CARD_MAX)?;

@@ -7,6 +7,7 @@ use super::reading::no_message;
 use super::{ChatRef, ChatVersion, Chats, ENDING, Expect, Header, Message, naming};
 use crate::error::{Error, Result};
 use crate::library::bin::Sort;
+use crate::library::changes::Change;
 use crate::store::{self, FileName, Handle, Piece, TrashId, Writer};
 
 /// More names than this are not tried for a new chat.
@@ -122,7 +123,17 @@ impl Chats {
         })?;
         self.tell(handle, chat, None);
         self.tell_list(handle);
+        self.changes.publish(handle, Change::Trash {});
         Ok(id)
+    }
+
+    /// A chat came back from the trash: if it was pinned, it is again.
+    pub fn restored(&self, handle: &Handle, chat: &ChatRef, note: &Value) {
+        let was_pinned = note.get("pinned").and_then(Value::as_bool).unwrap_or(false);
+        if was_pinned && let Err(error) = self.pin(handle, chat, true) {
+            tracing::warn!(?error, %handle, "a chat came back without its pin");
+        }
+        self.tell_list(handle);
     }
 
     /// Lets pins follow a character that gets another name, for whoever moves its folder of chats.

@@ -16,6 +16,7 @@ pub mod lines;
 mod listing;
 pub mod message;
 mod naming;
+pub mod pictures;
 mod pins;
 mod reading;
 #[cfg(test)]

@@ -1,0 +1,305 @@
+//! `/api/v1/chats`, `/api/v1/characters/{character}/chats`: chats as a whole.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
+use warp::http::StatusCode;
+
+use super::characters::{avatar, encoded};
+use super::messages;
+use crate::blocking::blocking;
+use crate::error::{Error, Result};
+use crate::http::call::Call;
+use crate::http::reply::{self, Reply};
+use crate::http::state::State;
+use crate::library::characters::Row;
+use crate::library::chats::{ChatRef, ChatVersion, Expect, Header, Listed, NewChat, Opened, Recent, Window};
+use crate::store::{FileName, Handle};
+
+/// How many are shown unless the caller says otherwise, and at most.
+const LIMIT: usize = 60;
+const LIMIT_MAX: usize = 500;
+
+/// The chat that an address names.
+pub fn chat(call: &Call) -> Result<ChatRef> {
+    ChatRef::parse(call.param("character"), call.param("chat"))
+}
+
+/// The character that an address names.
+pub fn character(call: &Call) -> Result<FileName> {
+    FileName::parse(call.param("character")).map_err(|_| Error::not_found("There is no such character."))
+}
+
+/// A number in the query.
+pub fn number(call: &Call, name: &str) -> Result<Option<usize>> {
+    let Some(text) = call.query(name) else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| Error::invalid("bad_request", format!("{name} has to be a number.")))
+}
+
+/// What a change expects, if it says so.
+pub fn expect(version: Option<&str>) -> Result<Expect> {
+    version.map_or(Ok(Expect::Anything), |text| ChatVersion::parse(text).map(Expect::Version))
+}
+
+fn limit(call: &Call) -> Result<usize> {
+    Ok(number(call, "limit")?.unwrap_or(LIMIT).min(LIMIT_MAX))
+}
+
+/// `GET /api/v1/chats`.
+pub async fn list(call: Call) -> Result<Reply> {
+    let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
+    let (offset, limit) = (number(&call, "offset")?.unwrap_or(0), limit(&call)?);
+    blocking(move || {
+        let recent = state.app.chats.recent(&handle, offset, limit)?;
+        Ok(reply::json(&listed(&state, &handle, &recent)?))
+    })
+    .await
+}
+
+/// `GET /api/v1/characters/{character}/chats`.
+pub async fn of_character(call: Call) -> Result<Reply> {
+    let (state, handle, character) = (call.state.clone(), call.me()?.handle.clone(), character(&call)?);
+    blocking(move || {
+        let recent = state.app.chats.of_character(&handle, &character)?;
+        if recent.total == 0 && state.app.characters.row(&handle, &character)?.is_none() {
+            return Err(Error::not_found("There is no such character."));
+        }
+        Ok(reply::json(&listed(&state, &handle, &recent)?))
+    })
+    .await
+}
+
+fn listed(state: &State, handle: &Handle, recent: &Recent) -> Result<Value> {
+    let characters = state.app.characters.look(handle)?;
+    let item = |item: &Listed| {
+        let mut view = head(characters.row(&item.chat.character).map(|row| &**row), &item.chat);
+        view.extend(object(json!({
+            "messages": item.messages,
+            "size": item.size,
+            "modified": item.modified,
+            "pinned": item.pinned,
+            "preview": item.preview,
+            "version": item.version,
+        })));
+        if item.damaged {
+            view.insert("damaged".to_owned(), true.into());
+        }
+        view
+    };
+    Ok(json!({ "total": recent.total, "items": recent.items.iter().map(item).collect::<Vec<_>>() }))
+}
+
+/// Which chat, and what its character is called and looks like, if there is one.
+fn head(row: Option<&Row>, chat: &ChatRef) -> Map<String, Value> {
+    let mut head = Map::new();
+    head.insert("character".to_owned(), chat.character.as_str().into());
+    let name = row.map_or(chat.character.as_str(), |row| &*row.name);
+    head.insert("characterName".to_owned(), name.into());
+    if let Some(row) = row {
+        head.insert("avatar".to_owned(), avatar(&row.id, &row.mark()).into());
+    }
+    head.insert("chat".to_owned(), chat.chat.as_str().into());
+    head
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct New {
+    name: Option<String>,
+    #[serde(default)]
+    greeting: usize,
+    persona: Option<String>,
+}
+
+/// `POST /api/v1/characters/{character}/chats`.
+pub async fn create(mut call: Call) -> Result<Reply> {
+    let New { name, greeting, persona } = call.json().await?;
+    let (state, account, character) = (call.state.clone(), call.me()?.clone(), character(&call)?);
+    blocking(move || {
+        let handle = &account.handle;
+        let first = state.app.greet(&account, &character, persona.as_deref(), greeting)?;
+        let mut metadata = Map::new();
+        if let Some(persona) = persona {
+            metadata.insert("tavernkeep".to_owned(), json!({ "persona": persona }));
+        }
+        let new = NewChat {
+            name,
+            character_name: first.character_name,
+            messages: first.message.into_iter().collect(),
+            metadata,
+        };
+        let (chat, _) = state.app.chats.create(handle, &character, new)?;
+        let window = state.app.chats.window(handle, &chat, None, LIMIT)?;
+        Ok(reply::json_with(StatusCode::CREATED, &shown(&state, handle, &chat, &window)?))
+    })
+    .await
+}
+
+/// `GET /api/v1/chats/{character}/{chat}`.
+pub async fn get(call: Call) -> Result<Reply> {
+    let (state, handle, chat) = (call.state.clone(), call.me()?.handle.clone(), chat(&call)?);
+    let (before, limit) = (number(&call, "before")?, limit(&call)?);
+    blocking(move || {
+        let window = state.app.chats.window(&handle, &chat, before, limit)?;
+        Ok(reply::json(&shown(&state, &handle, &chat, &window)?))
+    })
+    .await
+}
+
+/// A chat with a part of its messages.
+fn shown(state: &State, handle: &Handle, chat: &ChatRef, window: &Window) -> Result<Value> {
+    let mut view = about(state, handle, chat, &window.chat)?;
+    let first = window.lines.first().map_or(window.chat.count, |line| line.index);
+    view.insert("first".to_owned(), first.into());
+    view.insert("messages".to_owned(), window.lines.iter().map(messages::view).collect());
+    Ok(view.into())
+}
+
+/// A chat without its messages.
+fn about(state: &State, handle: &Handle, chat: &ChatRef, opened: &Opened) -> Result<Map<String, Value>> {
+    let row = state.app.characters.row(handle, &chat.character)?;
+    let mut view = head(row.as_deref(), chat);
+    let metadata = opened.header.as_ref().and_then(Header::metadata).cloned().unwrap_or_default();
+    view.extend(object(json!({
+        "version": opened.version,
+        "count": opened.count,
+        "size": opened.size,
+        "modified": opened.modified,
+        "pinned": state.app.chats.is_pinned(handle, chat)?,
+        "metadata": metadata,
+    })));
+    Ok(view)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Branch {
+    index: usize,
+    name: Option<String>,
+}
+
+/// `POST /api/v1/chats/{character}/{chat}/branch`.
+pub async fn branch(mut call: Call) -> Result<Reply> {
+    let Branch { index, name } = call.json().await?;
+    let (state, handle, chat) = (call.state.clone(), call.me()?.handle.clone(), chat(&call)?);
+    blocking(move || {
+        let branch = state.app.chats.branch(&handle, &chat, index, name.as_deref())?;
+        Ok(reply::json_with(StatusCode::CREATED, &json!({ "character": branch.character, "chat": branch.chat })))
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Update {
+    version: Option<String>,
+    name: Option<String>,
+    pinned: Option<bool>,
+    note: Option<Note>,
+    #[serde(default, deserialize_with = "given")]
+    persona: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    connection: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    model: Option<Option<String>>,
+}
+
+/// The author's note: words that go between the messages.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Note {
+    text: Option<String>,
+    depth: Option<u32>,
+    role: Option<NoteRole>,
+    interval: Option<u32>,
+}
+
+/// SillyTavern has numbers for them.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum NoteRole {
+    System,
+    User,
+    Assistant,
+}
+
+/// Tells a null from nothing at all.
+fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
+    Deserialize::deserialize(value).map(Some)
+}
+
+impl Update {
+    fn is_about_the_header(&self) -> bool {
+        self.note.is_some() || self.persona.is_some() || self.connection.is_some() || self.model.is_some()
+    }
+
+    fn apply(&self, header: &mut Header) {
+        for (field, value) in [("persona", &self.persona), ("connection", &self.connection), ("model", &self.model)] {
+            if let Some(value) = value {
+                header.set_ours(field, value.clone().map(Value::from));
+            }
+        }
+        let Some(note) = &self.note else { return };
+        let metadata = header.metadata_mut();
+        let mut set = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                metadata.insert(name.to_owned(), value);
+            }
+        };
+        set("note_prompt", note.text.clone().map(Value::from));
+        set("note_interval", note.interval.map(Value::from));
+        set("note_depth", note.depth.map(Value::from));
+        set("note_role", note.role.map(|role| (role as u8).into()));
+        // In the chat, at its depth; SillyTavern has other places as well.
+        metadata.entry("note_position").or_insert_with(|| 1.into());
+    }
+}
+
+/// `PATCH /api/v1/chats/{character}/{chat}`.
+pub async fn update(mut call: Call) -> Result<Reply> {
+    let update: Update = call.json().await?;
+    let expected = expect(update.version.as_deref())?;
+    let (state, handle, chat) = (call.state.clone(), call.me()?.handle.clone(), chat(&call)?);
+    blocking(move || {
+        let chats = &state.app.chats;
+        let mut now = (chat, expected);
+        if update.is_about_the_header() {
+            let changed = chats.change_header(&handle, &now.0, now.1, |header| {
+                update.apply(header);
+                Ok(())
+            })?;
+            now.1 = Expect::Version(changed.version);
+        }
+        if let Some(name) = &update.name {
+            now.0 = chats.rename(&handle, &now.0, now.1, name)?;
+        }
+        if let Some(pinned) = update.pinned {
+            chats.pin(&handle, &now.0, pinned)?;
+        }
+        let opened = chats.open(&handle, &now.0)?;
+        Ok(reply::json(&about(&state, &handle, &now.0, &opened)?))
+    })
+    .await
+}
+
+/// `DELETE /api/v1/chats/{character}/{chat}`: to the trash.
+pub async fn delete(call: Call) -> Result<Reply> {
+    let expected = expect(call.query("version").as_deref())?;
+    let (state, handle, chat) = (call.state.clone(), call.me()?.handle.clone(), chat(&call)?);
+    blocking(move || {
+        let id = state.app.chats.delete(&handle, &chat, expected)?;
+        Ok(reply::json(&json!({ "trash": id })))
+    })
+    .await
+}
+
+/// The address of a chat.
+pub fn path(chat: &ChatRef) -> String {
+    format!("/api/v1/chats/{}/{}", encoded(chat.character.as_str()), encoded(chat.chat.as_str()))
+}
