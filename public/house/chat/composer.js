@@ -1,14 +1,16 @@
 // Where one writes: a field that grows, what is on its way, the line's state, the stop button.
-import { ApiError } from "../api.js";
+import { ApiError, post } from "../api.js";
 import { fill, h, uid } from "../dom.js";
+import { busy } from "../form.js";
 import { icon } from "../icons.js";
 import { explain, loginPath, say } from "../messages.js";
+import { ownPicture, part } from "../shelf/parts.js";
 import { grow, tool } from "./message.js";
 
 /** @import {Room} from "./room.js" */
 
 /** The largest picture that goes with a message, in bytes. */
-const PICTURE = 8 * 1024 * 1024;
+const PICTURE = 20 * 1024 * 1024;
 
 export class Composer {
   /**
@@ -35,7 +37,7 @@ export class Composer {
       { type: "button", class: "button round-send", "aria-label": "Stop", title: "Stop (Esc)", hidden: true, onclick: () => this.halt() },
       icon("halt"),
     );
-    /** @type {string[]} data URLs */
+    /** What goes with the message: how the server calls it, and where it is to be seen. @type {{url: string, address: string}[]} */
     this.images = [];
     this.file = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp,image/gif", multiple: true, hidden: true, "aria-label": "Pictures to attach" });
     this.file.addEventListener("change", () => this.attach([...(this.file.files ?? [])]));
@@ -107,7 +109,7 @@ export class Composer {
       return;
     }
     if (!text.trim() && this.images.length === 0) return;
-    const images = this.images;
+    const images = this.images.map((image) => image.url);
     this.images = [];
     this.drawPictures();
     this.area.value = "";
@@ -147,15 +149,17 @@ export class Composer {
     for (const file of files) {
       if (!file.type.startsWith("image/")) continue;
       if (file.size > PICTURE) {
-        say(`${file.name} is too large: a picture may have 8 MB.`);
+        say(`${file.name} is too large: a picture may have 20 MB.`);
         continue;
       }
-      const reader = new FileReader();
-      reader.addEventListener("load", () => {
-        this.images.push(String(reader.result));
+      void busy(this.clip, async () => {
+        const kept = await post(`/api/v1/characters/${part(this.room.character)}/images`, file);
+        this.images.push(kept);
         this.drawPictures();
+      }).catch((error) => {
+        const { title, text } = explain(error);
+        say(`${title} ${text}`.trim());
       });
-      reader.readAsDataURL(file);
     }
   }
 
@@ -163,11 +167,11 @@ export class Composer {
     this.pictures.hidden = this.images.length === 0;
     fill(
       this.pictures,
-      this.images.map((url, n) =>
+      this.images.map(({ address }, n) =>
         h(
           "li",
           null,
-          h("img", { src: url, alt: `Picture ${n + 1} to send` }),
+          h("img", { src: ownPicture(address), alt: `Picture ${n + 1} to send` }),
           tool("close", `Leave out picture ${n + 1}`, () => {
             this.images.splice(n, 1);
             this.drawPictures();

@@ -6,6 +6,7 @@ import { icon } from "../icons.js";
 import { setMarkup } from "../markup.js";
 import { errorPanel } from "../messages.js";
 import { chatPath, ownPicture, settled } from "../shelf/parts.js";
+import { chatName } from "./names.js";
 
 /** @import {Character, ChatItem, Hit} from "./types.js" */
 
@@ -29,7 +30,7 @@ export class Side {
     this.query = h("input", {
       type: "search",
       id,
-      placeholder: "Search chats and characters",
+      placeholder: "Search",
       autocomplete: "off",
       spellcheck: "false",
       "aria-label": "Search chats and characters",
@@ -116,7 +117,7 @@ export class Side {
       chatPath(item),
       small(item.avatar),
       h("bdi", null, item.characterName || item.character),
-      item.generation ? "Writing…" : item.preview || item.chat,
+      item.generation ? "Writing…" : item.preview || chatName(item),
       item.pinned ? icon("pin", "pinned") : h("span", { class: "when" }, item.modified ? ago(item.modified) : ""),
       () => this.page.open(item.character, item.chat),
       here,
@@ -130,7 +131,7 @@ export class Side {
       chatPath({ character: one.id }),
       small(one.avatar),
       h("bdi", null, one.name || one.id),
-      one.summary || (one.tags ?? []).slice(0, 3).join(", ") || "Start a chat",
+      named(one.summary ?? "", one.name) || (one.tags ?? []).slice(0, 3).join(", ") || "Start a chat",
       one.favorite && icon("star", "favourite"),
       () => this.page.open(one.id),
     );
@@ -225,6 +226,9 @@ export class Side {
     }
   }
 }
+
+/** A card's own words, with the names that they stand for. @param {string} text @param {string} name */
+const named = (text, name) => text.replace(/\{\{char\}\}/gi, name).replace(/\{\{user\}\}/gi, "you");
 
 /** @param {string} title @param {HTMLElement[]} rows */
 function section(title, rows) {

@@ -10,7 +10,7 @@ import { asked, chatPath, ownPicture, part, settled } from "../shelf/parts.js";
 import { Composer } from "./composer.js";
 import { keepListening } from "./live.js";
 import { Log } from "./log.js";
-import { tool } from "./message.js";
+import { chatName } from "./names.js";
 import { askDelete, chooseVoices, editNote, exportChat, promptOf, rename, showKeys, showPrompt, tokens } from "./panels.js";
 import { Room } from "./room.js";
 import { Side } from "./side.js";
@@ -191,6 +191,7 @@ class Page {
   /** @param {string} character @returns {Promise<string>} */
   async make(character) {
     const made = await post(`/api/v1/characters/${part(character)}/chats`, {});
+    void this.side.load().catch(() => {});
     return made.chat;
   }
 
@@ -397,7 +398,7 @@ class Page {
         "div",
         { class: "chat-title" },
         h("h1", null, h("bdi", null, chat.characterName || room.character)),
-        h("p", null, chat.pinned && icon("pin", "Pinned"), h("span", null, room.name)),
+        h("p", null, chat.pinned && icon("pin", "Pinned"), h("span", { title: room.name }, chatName({ chat: room.name, characterName: chat.characterName }))),
       ),
       h("button", { type: "button", class: "button small voice", title: "Persona, connection and model", onclick: () => void chooseVoices(room) }, icon("plug"), h("span", null, voice)),
       this.menu(room),
@@ -493,7 +494,7 @@ class Page {
             h(
               "div",
               { class: "row-words" },
-              h("strong", null, item.chat),
+              h("strong", { title: item.chat }, chatName(item)),
               h("span", { class: "hint" }, `${count(item.messages, "message")} · ${ago(item.modified)}`),
               item.preview && h("span", { class: "hint one-line" }, item.preview),
             ),
@@ -527,7 +528,7 @@ class Page {
   /** @param {Room} room */
   async removeChat(room) {
     const { character, name } = room;
-    await del(room.path);
+    const gone = await del(room.path);
     this.close();
     await this.side.load();
     const next = this.side.chats[0];
@@ -536,7 +537,7 @@ class Page {
       history.pushState(null, "", "/chat");
       this.empty();
     }
-    this.undo(`“${name}” is in the trash.`, (entry) => entry.kind === "chat", () => void this.open(character, name));
+    this.undo("The chat is in the trash.", async () => gone.trash, character);
   }
 
   /** @param {number} index */
@@ -545,28 +546,24 @@ class Page {
     if (!room) return;
     askDelete(index, room.count, async (after) => {
       await room.remove(index, after);
-      this.undo("Deleted.", (entry) => entry.kind === "version", () => void room.refresh().catch(() => {}));
+      // The chat as it was went into the trash; it comes back beside what has been said since.
+      this.undo("Deleted. The chat as it was is in the trash.", () => newestVersion(room), room.character);
     });
   }
 
   /**
-   * A note with a button that takes the newest fitting thing out of the trash again.
-   * @param {string} words @param {(entry: {kind: string}) => boolean} fits @param {() => void} then
+   * A note with a button that takes something out of the trash again and opens it.
+   * @param {string} words @param {() => Promise<string>} what its id there @param {string} character
    */
-  undo(words, fits, then) {
+  undo(words, what, character) {
     const button = h("button", { type: "button", class: "quiet undo" }, "Undo");
     button.addEventListener("click", async () => {
       button.closest(".note")?.remove();
       try {
-        const trash = await get("/api/v1/trash");
-        /** @type {{id: string, kind: string, deleted: number}[]} */
-        const entries = (trash.items ?? trash).filter(fits);
-        entries.sort((a, b) => b.deleted - a.deleted);
-        if (!entries[0]) throw new ApiError(404, "gone", "It is no longer in the trash.");
-        await post(`/api/v1/trash/${part(entries[0].id)}/restore`);
-        say("It is back.");
+        const back = await post(`/api/v1/trash/${part(await what())}/restore`);
         await this.side.load();
-        then();
+        await this.open(back.character ?? character, back.chat);
+        say(back.renamed ? `It is back, as a chat of its own: “${back.chat}”.` : "It is back.");
       } catch (error) {
         sorry(error);
       }
@@ -628,4 +625,14 @@ class Page {
       this.composer?.area.focus();
     }
   }
+}
+
+/** The last state of a chat that was put into the trash. @param {Room} room @returns {Promise<string>} */
+async function newestVersion(room) {
+  /** @type {{id: string, kind: string, of?: string, name: string, deleted: number}[]} */
+  const entries = await get("/api/v1/trash");
+  const fits = entries.filter((entry) => entry.kind === "version" && (!entry.of || entry.of === room.character));
+  fits.sort((a, b) => b.deleted - a.deleted);
+  if (!fits[0]) throw new ApiError(404, "not_found", "It is no longer in the trash.");
+  return fits[0].id;
 }
