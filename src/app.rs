@@ -54,7 +54,7 @@ pub struct App {
     /// Connections to model servers, theirs and the house's.
     pub connections: Connections,
     /// What they had models do.
-    pub ledger: Ledger,
+    pub ledger: Arc<Ledger>,
 }
 
 /// How a chat begins.
@@ -123,7 +123,7 @@ impl App {
                 Arc::clone(&events),
                 Vault::new(Arc::clone(&store), key_file),
             ),
-            ledger: Ledger::new(Arc::clone(&store)),
+            ledger: Arc::new(Ledger::new(Arc::clone(&store))),
             accounts: Arc::new(accounts),
             models: Arc::new(Models::new(&config)),
             config,

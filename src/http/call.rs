@@ -133,7 +133,7 @@ impl Call {
             value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
         });
         if !is_json {
-            if self.dialect == Dialect::Own {
+            if self.dialect != Dialect::Tavern {
                 return Err(Error::new(Kind::Unsupported, "unsupported", "The body has to be application/json."));
             }
             return Ok(Bytes::from_static(b"{}"));

@@ -10,12 +10,12 @@ use warp::Filter;
 use warp::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use warp::http::{Method, StatusCode};
 
-use super::call::{Body, Call};
+use super::call::{Body, Call, Person};
 use super::peer::{Arrival, Peer};
 use super::reply::{self, Dialect, Reply};
 use super::state::State;
 use super::table::{Match, Route, dialect_of};
-use super::{call, gate, pages, peer};
+use super::{call, gate, openai, pages, peer};
 use crate::error::{Error, Kind, Result};
 
 /// The server as one warp filter.
@@ -70,13 +70,9 @@ async fn route(
     {
         return (reply::failed(&error, dialect), "-");
     }
-    let basic = match gate::check_basic(&state, &headers, &peer).await {
-        Ok(account) => account,
-        Err(asking) => return (asking, "-"),
-    };
-    let person = match gate::identify(&state, &headers, basic) {
+    let person = match who(&state, &headers, &peer, dialect).await {
         Ok(person) => person,
-        Err(error) => return (refusal(&error, dialect), "-"),
+        Err(told) => return (told, "-"),
     };
     let (route, params) = match state.table.find(&arrival.method, path) {
         Match::Found(route, params) => (route, params),
@@ -112,6 +108,18 @@ async fn route(
     }
 }
 
+/// Who calls. Programs show an API key, and nothing else counts for them: no cookie, and nobody by default. So no page
+/// elsewhere can make a browser ask in somebody's name, and no token against that is needed.
+async fn who(state: &State, headers: &HeaderMap, peer: &Peer, dialect: Dialect) -> Result<Option<Person>, Reply> {
+    let told = |error: Error| refusal(&error, dialect);
+    let for_programs = dialect == Dialect::OpenAi;
+    if for_programs && let Some(person) = gate::by_key(state, headers).map_err(told)? {
+        return Ok(Some(person));
+    }
+    let basic = gate::check_basic(state, headers, peer).await?;
+    if for_programs { Ok(None) } else { gate::identify(state, headers, basic).map_err(told) }
+}
+
 /// What the gate says, in the words that SillyTavern's client knows from its login wall.
 fn refusal(error: &Error, dialect: Dialect) -> Reply {
     log(error, "gate");
@@ -127,7 +135,11 @@ fn refusal(error: &Error, dialect: Dialect) -> Reply {
 fn other_method(route: &Route, allowed: &str) -> Reply {
     let mut answer = match route.dialect {
         Dialect::Page => reply::text(StatusCode::METHOD_NOT_ALLOWED, "Not like this."),
-        _ => reply::json_with(
+        Dialect::OpenAi => openai::failed(
+            StatusCode::METHOD_NOT_ALLOWED,
+            &Error::invalid("method", format!("This path takes {allowed}.")),
+        ),
+        Dialect::Own | Dialect::Tavern => reply::json_with(
             StatusCode::METHOD_NOT_ALLOWED,
             &serde_json::json!({ "error": format!("This path takes {allowed}."), "code": "method" }),
         ),

@@ -15,7 +15,7 @@ use super::call::{Person, not_signed_in};
 use super::cookies;
 use super::csrf;
 use super::peer::Peer;
-use super::reply::{self, Reply};
+use super::reply::{self, Dialect, Reply};
 use super::state::State;
 use super::table::{Route, Who};
 use crate::access::{self, What};
@@ -205,21 +205,44 @@ pub fn identify(state: &State, headers: &HeaderMap, basic: Option<Arc<Account>>)
     Ok(basic.map(|account| Person { account, session: None }))
 }
 
+/// Who a program acts for that shows an API key.
+pub fn by_key(state: &State, headers: &HeaderMap) -> Result<Option<Person>> {
+    let Some(key) = bearer(headers) else { return Ok(None) };
+    Ok(state.app.accounts.by_key(key)?.map(|account| Person { account, session: None }))
+}
+
+/// The key that a program shows.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, key) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
 /// Whether this person may call this route.
 pub fn check(state: &State, route: &Route, person: Option<&Person>, headers: &HeaderMap) -> Result<()> {
+    let for_programs = route.dialect == Dialect::OpenAi;
+    let nobody = || if for_programs { no_key() } else { not_signed_in() };
     match route.who {
         Who::Public => {}
-        Who::SignedIn => person.map(drop).ok_or_else(not_signed_in)?,
+        Who::SignedIn => person.map(drop).ok_or_else(nobody)?,
         Who::May(permission) => {
-            let person = person.ok_or_else(not_signed_in)?;
+            let person = person.ok_or_else(nobody)?;
             access::require(person.account.actor(), permission, What::House)?;
         }
     }
-    if route.changes() && !state.app.config.disable_csrf_protection {
+    if route.changes() && !for_programs && !state.app.config.disable_csrf_protection {
         csrf::check_origin(headers)?;
         csrf::check_token(headers, &state.names, person.is_some_and(|person| person.session.is_some()))?;
     }
     Ok(())
+}
+
+fn no_key() -> Error {
+    Error::new(
+        Kind::NotSignedIn,
+        "invalid_api_key",
+        "This needs an API key (Authorization: Bearer tk-…), and there is none, or one that is wrong or has ended. Keys \
+         are made on the account page; they end with a changed password.",
+    )
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //!
 //! - [`table`]: what a route is; [`routes`]: all of them, each with who may call it
 //! - [`call`]: a request as a handler sees it
-//! - [`tavern`]: SillyTavern's dialect; [`own`]: ours, under `/api/v1`; [`pages`] and [`files`]: what browsers load
+//! - [`tavern`]: SillyTavern's dialect; [`own`]: ours, under `/api/v1`; [`openai`]: OpenAI's, under `/v1`; [`pages`] and [`files`]: what browsers load
 
 pub mod call;
 pub mod cookies;
@@ -13,6 +13,7 @@ pub mod csrf;
 pub mod dispatch;
 pub mod files;
 pub mod gate;
+pub mod openai;
 pub mod openapi;
 pub mod own;
 pub mod pages;

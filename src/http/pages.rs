@@ -181,7 +181,7 @@ pub async fn elsewhere(
 ) -> Reply {
     let missing = Error::not_found("There is nothing here.");
     match dialect {
-        Dialect::Own => return reply::failed(&missing, dialect),
+        Dialect::Own | Dialect::OpenAi => return reply::failed(&missing, dialect),
         Dialect::Tavern if person.is_none() => return reply::text(StatusCode::FORBIDDEN, "Forbidden"),
         Dialect::Tavern => return reply::failed(&missing, dialect),
         Dialect::Page => {}

@@ -20,6 +20,8 @@ pub enum Dialect {
     Own,
     /// As SillyTavern's client expects: `{"error"}`, or a bare `Forbidden` at the login wall.
     Tavern,
+    /// As OpenAI's libraries expect: `{"error": {"message", "type", "param", "code"}}`.
+    OpenAi,
     /// A page for people.
     Page,
 }
@@ -122,6 +124,7 @@ pub fn failed(error: &Error, dialect: Dialect) -> Reply {
             json_with(status, &body)
         }
         Dialect::Tavern => json_with(status, &json!({ "error": error.message() })),
+        Dialect::OpenAi => super::openai::failed(status, error),
         Dialect::Page => text(status, error.message().to_owned()),
     };
     let wait = match error.kind() {

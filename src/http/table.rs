@@ -75,6 +75,8 @@ impl Route {
 pub fn dialect_of(path: &str) -> Dialect {
     if path.starts_with("/api/v1/") {
         Dialect::Own
+    } else if path.starts_with("/v1/") {
+        Dialect::OpenAi
     } else if path.starts_with("/api/") || path == "/csrf-token" || path == "/version" {
         Dialect::Tavern
     } else {
@@ -135,9 +137,10 @@ impl Table {
         }
         let trimmed = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
         let lower = trimmed.to_ascii_lowercase();
+        let is_lenient = |route: &Route| matches!(route.dialect, Dialect::Tavern | Dialect::Page);
         match self.look(method, &lower) {
-            Match::Found(route, params) if route.dialect != Dialect::Own => Match::Found(route, params),
-            Match::OtherMethod(route, allowed) if route.dialect != Dialect::Own => Match::OtherMethod(route, allowed),
+            Match::Found(route, params) if is_lenient(route) => Match::Found(route, params),
+            Match::OtherMethod(route, allowed) if is_lenient(route) => Match::OtherMethod(route, allowed),
             _ => Match::None,
         }
     }

@@ -97,6 +97,11 @@ impl Changes {
         }
     }
 
+    /// Tells everybody's windows of what all have in common.
+    pub fn publish_to_all(&self, change: &Change) {
+        store::lock(&self.senders).retain(|_, sender| sender.send(change.clone()).is_ok());
+    }
+
     /// Listens from now on.
     pub fn subscribe(&self, handle: &Handle) -> Listener {
         let mut senders = store::lock(&self.senders);

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::frames::{Frame, Framing};
+use super::stops::Stops;
 use super::think::Thinking;
 use super::words::{Problem, Words};
 use super::{Finish, Piece, Pieces, Usage};
@@ -45,12 +46,14 @@ pub(super) struct Prepared {
     pub(super) body: Value,
     pub(super) framing: Framing,
     pub(super) decoder: Box<dyn Decoder>,
+    /// Where the answer stops, for servers that may not keep these words out of it.
+    pub(super) stop: Vec<String>,
     /// Changes a body that was refused with these words so that it may be taken; whether there was anything to change.
     pub(super) fallback: Option<fn(&mut Value, &str) -> bool>,
 }
 
 /// What a dialect's answers mean.
-pub(super) trait Decoder: Send {
+pub(super) trait Decoder: Send + Sync {
     /// Takes one message, and whether it is the last.
     fn frame(&mut self, frame: &Frame, out: &mut Out) -> Result<bool, Problem>;
 
@@ -64,21 +67,27 @@ pub(super) trait Decoder: Send {
 #[derive(Default)]
 pub(super) struct Out {
     pieces: VecDeque<Piece>,
-    thinking: Option<Thinking>,
+    thinking: Thinking,
+    stops: Stops,
     finish: Option<Finish>,
+    stopped: bool,
 }
 
 impl Out {
-    /// Tells thinking from answer by marks in the text, in an answer that continues `begun`.
-    pub(super) fn splitting(begun: &str) -> Self {
-        Self { thinking: Some(Thinking::continuing(begun)), ..Self::default() }
+    /// For an answer that continues `begun`, and stops at these words.
+    fn new(begun: &str, stop: Vec<String>) -> Self {
+        Self { thinking: Thinking::continuing(begun), stops: Stops::at(stop), ..Self::default() }
     }
 
     pub(super) fn text(&mut self, text: &str) {
-        match &mut self.thinking {
-            Some(thinking) => thinking.push(text, &mut self.pieces),
-            None if text.is_empty() => {}
-            None => self.pieces.push_back(Piece::Text(text.to_owned())),
+        if text.is_empty() || self.stopped {
+            return;
+        }
+        let (text, stopped) = self.stops.push(text);
+        self.thinking.push(&text, &mut self.pieces);
+        if stopped {
+            self.stopped = true;
+            self.finish(Finish::Stop);
         }
     }
 
@@ -98,11 +107,11 @@ impl Out {
         self.finish = Some(finish);
     }
 
-    /// Gives what was held back as the possible begin of a mark.
+    /// Gives what was held back as the possible begin of something.
     fn let_go(&mut self) {
-        if let Some(thinking) = &mut self.thinking {
-            thinking.finish(&mut self.pieces);
-        }
+        let rest = self.stops.rest();
+        self.thinking.push(&rest, &mut self.pieces);
+        self.thinking.finish(&mut self.pieces);
     }
 
     /// Whether the server has said why it ends.
@@ -122,7 +131,9 @@ pub(super) async fn ask(
 ) -> Result<Pieces> {
     let mut tries = 3;
     let response = loop {
-        let response = send(egress, reach, &prepared, &words, waits).await?;
+        let request = request(&prepared, waits)?;
+        let response = egress.send(reach, request).await.map_err(|failure| words.failure(&failure))?;
+        let response = response.at_most(MAX_ANSWER);
         if response.status == 200 {
             break response;
         }
@@ -141,17 +152,16 @@ pub(super) async fn ask(
     Ok(Box::pin(unfold(answer, |mut answer| async move { answer.next().await.map(|piece| (piece, answer)) })))
 }
 
-async fn send(egress: &Egress, reach: Reach, prepared: &Prepared, words: &Words, waits: Waits) -> Result<Response> {
+/// What of it goes over the wire, without the decoder, which no two threads may look at.
+fn request(prepared: &Prepared, waits: Waits) -> Result<Request> {
     let body = serde_json::to_vec(&prepared.body).map_err(Error::internal)?;
-    let request = Request {
+    Ok(Request {
         method: Method::POST,
         target: prepared.target.clone(),
         headers: prepared.headers.clone(),
         body: Some(Bytes::from(body)),
         patience: waits.first_word,
-    };
-    let sent = egress.send(reach, request).await;
-    Ok(sent.map_err(|failure| words.failure(&failure))?.at_most(MAX_ANSWER))
+    })
 }
 
 /// Gets a JSON document, such as a list of models.
@@ -197,7 +207,7 @@ impl Answer {
             response: Some(response),
             framing: prepared.framing,
             decoder: prepared.decoder,
-            out: Out::splitting(begun),
+            out: Out::new(begun, prepared.stop),
             words,
             waits,
             last_piece: Instant::now(),
@@ -289,7 +299,8 @@ impl Answer {
     }
 
     fn frame(&mut self, frame: &Frame) -> Result<bool> {
-        self.decoder.frame(frame, &mut self.out).map_err(|problem| self.words.problem(problem))
+        let last = self.decoder.frame(frame, &mut self.out).map_err(|problem| self.words.problem(problem))?;
+        Ok(last || self.out.stopped)
     }
 
     /// The server has closed the connection.

@@ -326,8 +326,8 @@ impl Connections {
         Ok(record.into_connection(&holder))
     }
 
-    /// Removes a connection with its key. The key goes first: it is never left behind.
-    pub fn delete(&self, by: By<'_>, handle: &Handle, id: &ConnectionId) -> Result<()> {
+    /// Removes a connection with its key, and says whose it was. The key goes first: it is never left behind.
+    pub fn delete(&self, by: By<'_>, handle: &Handle, id: &ConnectionId) -> Result<Holder> {
         let holder = self.changing(by, handle, id)?;
         let record = self.read(&holder, id);
         self.vault.remove(&holder, id.as_str())?;
@@ -336,7 +336,7 @@ impl Connections {
         if let Ok(record) = record {
             self.note(by, &holder, &record, "deleted");
         }
-        Ok(())
+        Ok(holder)
     }
 
     /// Removes the keys of an account that is gone. Its connections go or stay with its folder.

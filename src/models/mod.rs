@@ -4,23 +4,34 @@
 //! - [`Models`] asks: what to say becomes a request in the connection's dialect, what comes back a stream of [`Piece`]s
 //! - one file for each dialect, which prepares requests and decodes answers; `asking` is the way that they share,
 //!   `frames` tells messages apart in what comes in, `think` tells thinking from answer, `words` says what went wrong
+//!   `stops` keeps words at which an answer stops out of it
+//! - [`instruct`] writes a conversation down as one text, for those that complete text
 //! - [`tokens`] counts
 
+mod anthropic;
 pub mod ask;
 mod asking;
 pub mod connection;
 pub mod connections;
+pub mod discovery;
 mod echo;
 #[cfg(test)]
 #[path = "../../tests/support/model.rs"]
 mod fake;
 mod frames;
+mod gemini;
+pub mod instruct;
 pub mod key;
+mod koboldcpp;
+mod llamacpp;
 mod ollama;
 mod openai;
 pub mod presets;
+mod stops;
+mod text;
 mod think;
 pub mod tokens;
+pub mod trial;
 pub mod usage;
 pub mod vault;
 mod words;
@@ -34,7 +45,7 @@ pub use vault::Vault;
 
 use crate::config::Config;
 use crate::egress::{Egress, Reach, Rules, Target};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use asking::Waits;
 use words::Words;
 
@@ -72,7 +83,11 @@ impl Models {
             Kind::Echo => return Ok(echo::ask(&ask)),
             Kind::OpenAi => openai::prepare(connection, key.as_ref(), &ask)?,
             Kind::Ollama => ollama::prepare(connection, key.as_ref(), &ask)?,
-            _ => return Err(Error::invalid("bad_kind", "This kind of connection cannot be asked.")),
+            Kind::Anthropic => anthropic::prepare(connection, key.as_ref(), &ask)?,
+            Kind::Gemini => gemini::prepare(connection, key.as_ref(), &ask)?,
+            Kind::LlamaCpp => llamacpp::prepare(connection, key.as_ref(), &ask)?,
+            Kind::KoboldCpp => koboldcpp::prepare(connection, key.as_ref(), &ask)?,
+            Kind::Text => text::prepare(connection, key.as_ref(), &ask)?,
         };
         let words = Words::about(connection, prepared.target.origin(), key);
         let begun = ask.messages.last().filter(|message| message.role == Role::Assistant).map(Message::words);
@@ -87,15 +102,34 @@ impl Models {
         let base = Target::parse(&connection.base_url)?;
         let words = Words::about(connection, base.origin(), key.clone());
         let key = key.as_ref();
-        let (target, headers) = match connection.kind {
-            Kind::OpenAi => (openai::place(&base, &["models"]), openai::headers(&base, key)?),
-            Kind::Ollama => (ollama::place(&base, &["tags"]), ollama::headers(key)?),
-            _ => return Err(Error::invalid("bad_kind", "This kind of connection cannot be asked.")),
-        };
-        let list = asking::document(&self.egress, reach(connection), target, headers, &words).await?;
+        let get =
+            async |target, headers| asking::document(&self.egress, reach(connection), target, headers, &words).await;
         let models = match connection.kind {
-            Kind::Ollama => ollama::models(&list),
-            _ => openai::models(&list),
+            Kind::Echo => Some(echo::models()),
+            Kind::OpenAi | Kind::Text => {
+                openai::models(&get(openai::place(&base, &["models"]), openai::headers(&base, key)?).await?)
+            }
+            Kind::Anthropic => {
+                let all = anthropic::place(&base, "models").with_query("limit", "1000");
+                anthropic::models(&get(all, anthropic::headers(key)?).await?)
+            }
+            Kind::Gemini => {
+                let all = gemini::place(&base, "models", None).with_query("pageSize", "1000");
+                gemini::models(&get(all, gemini::headers(key)?).await?)
+            }
+            Kind::Ollama => ollama::models(&get(ollama::place(&base, &["tags"]), ollama::headers(key)?).await?),
+            Kind::LlamaCpp => {
+                let headers = openai::headers(&base, key)?;
+                let list = get(llamacpp::place(&base, &["v1", "models"]), headers.clone()).await?;
+                let props = get(llamacpp::place(&base, &["props"]), headers).await.ok();
+                llamacpp::models(&list, props.as_ref())
+            }
+            Kind::KoboldCpp => {
+                let headers = openai::headers(&base, key)?;
+                let model = get(koboldcpp::place(&base, &["api", "v1", "model"]), headers.clone()).await?;
+                let context = koboldcpp::place(&base, &["api", "extra", "true_max_context_length"]);
+                koboldcpp::models(&model, get(context, headers).await.ok().as_ref())
+            }
         };
         models.ok_or_else(|| words.garbage("the list of models has another form"))
     }
@@ -119,3 +153,6 @@ fn reach(connection: &Connection) -> Reach {
         Holder::User(_) => Reach::Own,
     }
 }
+
+#[cfg(test)]
+mod tests;

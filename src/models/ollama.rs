@@ -56,6 +56,7 @@ pub(super) fn prepare(connection: &Connection, key: Option<&Key>, ask: &Ask) -> 
         body: Value::Object(body),
         framing: Framing::lines(),
         decoder: Box::new(Lines),
+        stop: Vec::new(),
         fallback: None,
     })
 }

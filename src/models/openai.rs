@@ -103,6 +103,7 @@ pub(super) fn prepare(connection: &Connection, key: Option<&Key>, ask: &Ask) -> 
         body: Value::Object(body),
         framing: Framing::events(),
         decoder: Box::new(Chunks),
+        stop: Vec::new(),
         fallback: Some(meet_half_way),
     })
 }

@@ -1,6 +1,7 @@
 //! Thinking that a model writes into its answer, between `<think>` and `</think>`, told apart from the answer.
 
 use super::Piece;
+use super::stops::overlap;
 
 const PAIRS: [(&str, &str); 3] = [("<think>", "</think>"), ("<thinking>", "</thinking>"), ("[THINK]", "[/THINK]")];
 
@@ -104,11 +105,6 @@ impl Thinking {
         self.state = State::Answer;
         true
     }
-}
-
-/// How many bytes at the end of `text` may be the begin of `mark`.
-fn overlap(text: &str, mark: &str) -> usize {
-    (1..mark.len()).rev().find(|length| text.ends_with(&mark[..*length])).unwrap_or(0)
 }
 
 fn emit(out: &mut impl Extend<Piece>, piece: fn(String) -> Piece, text: &str) {

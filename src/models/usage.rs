@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConnectionId, Usage};
+use super::{Ask, Connection, ConnectionId, Message, Piece, Usage, tokens};
+use crate::blocking::blocking;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::store::{self, FileName, Folder, Handle, Owner, Place, Store, Writer};
@@ -213,6 +214,92 @@ impl Ledger {
 
 fn folder(handle: &Handle) -> Place {
     Place::system().folder(Folder::USAGE).named(handle, "")
+}
+
+/// Watches one answer, and writes it into the ledger when it is over, however it ends: an answer that is stopped half way
+/// has been paid for as well.
+pub struct Meter {
+    ledger: Arc<Ledger>,
+    /// None once it is written.
+    watched: Option<Watched>,
+}
+
+struct Watched {
+    handle: Handle,
+    connection: ConnectionId,
+    model: String,
+    source: Source,
+    /// The prompt's words, should the provider not say how many tokens they are.
+    prompt: String,
+    answer: String,
+    reported: Option<Usage>,
+    begun: bool,
+}
+
+impl Meter {
+    /// Is about to watch the answer to `ask`.
+    pub fn new(ledger: &Arc<Ledger>, handle: &Handle, connection: &Connection, ask: &Ask, source: Source) -> Self {
+        let words: Vec<String> = ask.messages.iter().map(Message::words).collect();
+        let watched = Watched {
+            handle: handle.clone(),
+            connection: connection.id.clone(),
+            model: ask.model.clone(),
+            source,
+            prompt: words.join("\n"),
+            answer: String::new(),
+            reported: None,
+            begun: false,
+        };
+        Self { ledger: Arc::clone(ledger), watched: Some(watched) }
+    }
+
+    /// The model has taken the prompt. Before this nothing is written.
+    pub fn begin(&mut self) {
+        if let Some(watched) = &mut self.watched {
+            watched.begun = true;
+        }
+    }
+
+    /// A piece came in.
+    pub fn see(&mut self, piece: &Piece) {
+        let Some(watched) = &mut self.watched else { return };
+        match piece {
+            Piece::Text(text) | Piece::Reasoning(text) => watched.answer.push_str(text),
+            Piece::Usage(usage) => watched.reported = Some(*usage),
+            Piece::End(_) => {}
+        }
+    }
+
+    /// Writes it down now, and says what was used.
+    pub async fn settle(mut self) -> Result<Usage> {
+        let (ledger, watched) = (Arc::clone(&self.ledger), self.watched.take());
+        blocking(move || Ok(watched.map(|watched| watched.write(&ledger)).unwrap_or_default())).await
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        let (ledger, watched) = (Arc::clone(&self.ledger), self.watched.take());
+        let Some(watched) = watched.filter(|watched| watched.begun) else { return };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || watched.write(&ledger))),
+            Err(_) => drop(watched.write(&ledger)),
+        }
+    }
+}
+
+impl Watched {
+    /// Waits for the disk, and counts, which takes a while for long texts.
+    fn write(self, ledger: &Ledger) -> Usage {
+        let count = |text: &str| u64::try_from(tokens::count(&self.model, text).tokens).unwrap_or(u64::MAX);
+        let counted = || Usage { prompt: count(&self.prompt), completion: count(&self.answer) };
+        let entry = Entry::now(&self.connection, &self.model, self.reported, counted, self.source);
+        let used = Usage { prompt: entry.prompt, completion: entry.completion };
+        if self.begun {
+            ledger.record(&self.handle, entry);
+        }
+        used
+    }
 }
 
 #[cfg(test)]

@@ -10,9 +10,11 @@ use crate::error::Result;
 use crate::http::call::{Call, Person, by};
 use crate::http::reply::{self, Reply};
 use crate::http::state::State;
+use crate::library::changes::Change;
 use crate::models::ask::Parameters;
 use crate::models::connections::{self, Changes, Draft, given_key};
-use crate::models::{Connection, ConnectionId, Holder, Key, Kind, presets};
+use crate::models::trial::{self, Tools};
+use crate::models::{Connection, ConnectionId, Holder, Key, Kind, ModelInfo, presets};
 use crate::store::Handle;
 
 /// Whose a connection is to be.
@@ -99,6 +101,7 @@ pub async fn create(mut call: Call) -> Result<Reply> {
     blocking(move || {
         let (holder, draft, key) = body.parts(&person.account.handle);
         let made = state.app.connections.create(by(&person, &origin), &holder, draft, key.as_ref())?;
+        tell(&state, &person.account.handle, &made.holder);
         Ok(reply::json_with(StatusCode::CREATED, &with_key(&state, &made, person.account.role)?))
     })
     .await
@@ -111,6 +114,7 @@ pub async fn update(mut call: Call) -> Result<Reply> {
     let (state, person, origin) = (call.state.clone(), call.person()?.clone(), call.origin());
     blocking(move || {
         let changed = state.app.connections.update(by(&person, &origin), &person.account.handle, &id, changes)?;
+        tell(&state, &person.account.handle, &changed.holder);
         Ok(reply::json(&with_key(&state, &changed, person.account.role)?))
     })
     .await
@@ -121,7 +125,8 @@ pub async fn delete(call: Call) -> Result<Reply> {
     let id = ConnectionId::parse(call.param("id"))?;
     let (state, person, origin) = (call.state.clone(), call.person()?.clone(), call.origin());
     blocking(move || {
-        state.app.connections.delete(by(&person, &origin), &person.account.handle, &id)?;
+        let holder = state.app.connections.delete(by(&person, &origin), &person.account.handle, &id)?;
+        tell(&state, &person.account.handle, &holder);
         Ok(reply::nothing())
     })
     .await
@@ -139,10 +144,104 @@ pub async fn choose(mut call: Call) -> Result<Reply> {
     let (state, Person { account, .. }) = (call.state.clone(), call.person()?.clone());
     blocking(move || {
         state.app.connections.choose(&account.handle, id.as_ref())?;
+        state.app.changes.publish(&account.handle, Change::Connections {});
         let default = state.app.connections.default_of(&account.handle)?.id;
         Ok(reply::json(&json!({ "default": default })))
     })
     .await
+}
+
+/// `GET /api/v1/connections/{id}/models`.
+pub async fn models(call: Call) -> Result<Reply> {
+    let (connection, key) = usable(&call).await?;
+    let listed = call.state.app.models.list(&connection, key).await?;
+    Ok(reply::json(&json!({ "models": infos(&listed) })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Try {
+    model: Option<String>,
+}
+
+/// `POST /api/v1/connections/{id}/test`.
+pub async fn test(mut call: Call) -> Result<Reply> {
+    let Try { model } = call.json().await?;
+    let id = ConnectionId::parse(call.param("id"))?;
+    let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
+    let found = blocking(move || {
+        let connection = state.app.connections.get(&handle, &id)?;
+        // That a key cannot be read is what the test is to tell.
+        Ok((state.app.connections.key_of(&connection), connection))
+    });
+    match found.await? {
+        (Ok(key), connection) => try_out(&call, connection, key, model).await,
+        (Err(error), _) => Ok(reply::json(&json!({ "ok": false, "ms": 0, "message": error.message() }))),
+    }
+}
+
+/// `POST /api/v1/connections/test`.
+pub async fn test_new(mut call: Call) -> Result<Reply> {
+    let body: Create = call.json().await?;
+    let (person, origin) = (call.person()?.clone(), call.origin());
+    let (holder, draft, key) = body.parts(&person.account.handle);
+    let connection = call.state.app.connections.sketch(by(&person, &origin), &holder, draft)?;
+    try_out(&call, connection, key, None).await
+}
+
+/// `POST /api/v1/connections/discover`.
+pub async fn discover(call: Call) -> Result<Reply> {
+    let account = call.me()?;
+    // Whoever may make connections for the house may look wherever those may lead.
+    let house = account.role.permissions().has(Permission::ConnectionsHouse);
+    let holder = if house { Holder::House } else { Holder::User(account.handle.clone()) };
+    let app = &call.state.app;
+    let found = app.models.discover(&holder, app.config.port).await;
+    let views = found.iter().map(|found| {
+        json!({ "kind": found.kind, "name": found.name, "baseUrl": found.base_url, "models": infos(&found.models) })
+    });
+    Ok(reply::json(&json!({ "found": views.collect::<Vec<_>>() })))
+}
+
+/// The connection that the path names, with its key.
+async fn usable(call: &Call) -> Result<(Connection, Option<Key>)> {
+    let id = ConnectionId::parse(call.param("id"))?;
+    let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
+    blocking(move || {
+        let connection = state.app.connections.get(&handle, &id)?;
+        let key = state.app.connections.key_of(&connection)?;
+        Ok((connection, key))
+    })
+    .await
+}
+
+/// Asks for the models and for a few words. What goes wrong is an answer like any other: it is what was asked for.
+async fn try_out(call: &Call, connection: Connection, key: Option<Key>, model: Option<String>) -> Result<Reply> {
+    let handle = call.me()?.handle.clone();
+    let app = &call.state.app;
+    let tools = Tools { models: &app.models, ledger: &app.ledger };
+    let tried = trial::run(tools, &handle, &connection, key, model).await;
+    let mut answer = json!({ "ok": tried.ok, "ms": tried.ms, "message": tried.message });
+    if let Some(models) = &tried.models {
+        answer["models"] = json!(infos(models));
+    }
+    if let Some(reply) = &tried.reply {
+        answer["reply"] = json!(reply);
+    }
+    Ok(reply::json(&answer))
+}
+
+fn infos(models: &[ModelInfo]) -> Vec<Value> {
+    let view = |info: &ModelInfo| json!({ "id": info.id, "name": info.name, "context": info.context });
+    models.iter().map(view).collect()
+}
+
+/// Tells the windows that show connections.
+fn tell(state: &State, handle: &Handle, holder: &Holder) {
+    match holder {
+        Holder::House => state.app.changes.publish_to_all(&Change::Connections {}),
+        Holder::User(_) => state.app.changes.publish(handle, Change::Connections {}),
+    }
 }
 
 /// Whether somebody in this role sees where a connection leads. The house's keeper does; others only use it.

@@ -8,6 +8,7 @@ use rstest::rstest;
 use super::super::fake::{Ending, FakeModel, Instead, Speaks};
 use super::super::*;
 use crate::config::PrivateHosts;
+use crate::error::Error;
 
 /// A key that must turn up nowhere but in the request.
 const CANARY: &str = "sk-canary-4f1d9e7a";
@@ -95,7 +96,15 @@ fn safe(error: &Error) -> &'static str {
     error.code()
 }
 
-const ALL: [Speaks; 2] = [Speaks::OpenAi, Speaks::Ollama];
+const ALL: [Speaks; 7] = [
+    Speaks::OpenAi,
+    Speaks::Anthropic,
+    Speaks::Gemini,
+    Speaks::Ollama,
+    Speaks::LlamaCpp,
+    Speaks::KoboldCpp,
+    Speaks::Text,
+];
 
 #[tokio::test]
 async fn every_dialect_says_it_all() {
@@ -295,5 +304,58 @@ async fn lists() {
         model.fails(200, "<html>");
         let error = models().list(&connection(speaks, &model.base_url()), key()).await.unwrap_err();
         assert_eq!(safe(&error), "model_garbage");
+    }
+}
+
+#[tokio::test]
+async fn thoughts_are_kept_apart() {
+    for speaks in [Speaks::OpenAi, Speaks::Anthropic, Speaks::Gemini, Speaks::Ollama] {
+        let model = FakeModel::start(speaks);
+        model.thinks(&["Hm, ", "well."]);
+        let told = told(ask(&models(), &model, speaks, question()).await).await;
+        assert_eq!((told.reasoning.as_str(), told.text.as_str()), ("Hm, well.", "Hello there, friend."), "{speaks:?}");
+    }
+    let model = FakeModel::start(Speaks::Text);
+    model.says(&["<thi", "nk>Hm, ", "well.</think>\n\nHel", "lo"]);
+    let told = told(ask(&models(), &model, Speaks::Text, question()).await).await;
+    assert_eq!((told.reasoning.as_str(), told.text.as_str()), ("Hm, well.", "Hello"));
+}
+
+#[tokio::test]
+async fn plain_text_stops_where_the_template_says() {
+    for speaks in [Speaks::Text, Speaks::LlamaCpp, Speaks::KoboldCpp] {
+        let model = FakeModel::start(speaks);
+        model.says(&["Hello<|im_", "end|>\n<|im_start|>user\nAnd I say"]);
+        model.plan(|plan| plan.ending = Ending::Endless);
+        let told = told(ask(&models(), &model, speaks, question()).await).await;
+        assert_eq!((told.text.as_str(), told.finish), ("Hello", Some(Finish::Stop)), "{speaks:?}");
+        let prompt = model.last().body["prompt"].as_str().unwrap().to_owned();
+        assert!(prompt.starts_with("<|im_start|>system\nBe brief.<|im_end|>\n"), "{prompt}");
+    }
+}
+
+#[tokio::test]
+async fn servers_that_refuse_what_others_need_are_met_half_way() {
+    let model = FakeModel::start(Speaks::OpenAi);
+    model.fails(422, r#"{"detail":[{"loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}"#);
+    let told = told(ask(&models(), &model, Speaks::OpenAi, question()).await).await;
+    assert_eq!(told.error, Some("model_refused"));
+    let asked = model.asked();
+    assert_eq!(asked.len(), 2);
+    assert!(asked[0].body.get("stream_options").is_some() && asked[1].body.get("stream_options").is_none());
+}
+
+#[tokio::test]
+async fn two_hundred_answers_at_once() {
+    let model = FakeModel::start(Speaks::OpenAi);
+    model.plan(|plan| plan.pause = Duration::from_millis(20));
+    let models = std::sync::Arc::new(models());
+    let asked = (0..200).map(|_| {
+        let connection = connection(Speaks::OpenAi, &model.base_url());
+        let models = std::sync::Arc::clone(&models);
+        tokio::spawn(async move { told(models.ask(&connection, None, question()).await).await.text })
+    });
+    for told in futures_util::future::join_all(asked).await {
+        assert_eq!(told.unwrap(), "Hello there, friend.");
     }
 }

@@ -81,7 +81,7 @@ fn the_house_s_are_for_all_and_changed_by_its_keeper() {
     house.by("root", Role::Admin, |connections, by, root| {
         let address = Changes { base_url: Some("http://10.0.0.7:8080/".into()), ..Changes::default() };
         assert_eq!(connections.update(by, root, &ours.id, address).unwrap().base_url, "http://10.0.0.7:8080");
-        connections.delete(by, root, &ours.id).unwrap();
+        assert_eq!(connections.delete(by, root, &ours.id).unwrap(), Holder::House);
         assert!(connections.get(root, &ours.id).unwrap_err().is_not_found());
     });
 }
@@ -99,7 +99,7 @@ fn the_default_is_chosen_or_own_or_the_house_s_or_the_echo() {
     house.connections.choose(&user("ada"), Some(&second.id)).unwrap();
     assert_eq!(default(), second);
     assert!(house.connections.choose(&user("bob"), Some(&second.id)).unwrap_err().is_not_found());
-    house.by("ada", Role::User, |connections, by, ada| connections.delete(by, ada, &second.id).unwrap());
+    house.by("ada", Role::User, |connections, by, ada| connections.delete(by, ada, &second.id)).unwrap();
     assert_eq!(default(), first);
     house.connections.choose(&user("ada"), Some(&echo().id)).unwrap();
     assert_eq!(default(), echo());
@@ -138,7 +138,7 @@ fn what_is_not_said_stays() {
 fn a_key_is_never_left_behind() {
     let house = house();
     let mine = house.make("ada", "Mine");
-    house.by("ada", Role::User, |connections, by, ada| connections.delete(by, ada, &mine.id).unwrap());
+    house.by("ada", Role::User, |connections, by, ada| connections.delete(by, ada, &mine.id)).unwrap();
     assert_eq!(house.connections.key_of(&mine).unwrap(), None);
     let again = house.make("ada", "Again");
     house.connections.forget(&user("ada")).unwrap();
@@ -161,7 +161,7 @@ fn a_damaged_record_hides_no_other_and_can_be_removed() {
         assert_eq!(house.connections.get(&user("ada"), &bad.id).unwrap_err().code(), "damaged");
         assert_eq!(house.connections.default_of(&user("ada")).unwrap(), good);
     }
-    house.by("ada", Role::User, |connections, by, ada| connections.delete(by, ada, &bad.id).unwrap());
+    house.by("ada", Role::User, |connections, by, ada| connections.delete(by, ada, &bad.id)).unwrap();
     assert!(house.connections.of(&Holder::User(user("ada"))).unwrap().damaged.is_empty());
 }
 
