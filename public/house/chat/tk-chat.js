@@ -527,7 +527,7 @@ class Page {
 
   /** @param {Room} room */
   async removeChat(room) {
-    const { character, name } = room;
+    const { character } = room;
     const gone = await del(room.path);
     this.close();
     await this.side.load();
