@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use crate::accounts::{Account, Accounts, By, Lifetime, PasswordHash, Rules};
 use crate::config::Config;
+use crate::conversation::gather::Sources;
+use crate::conversation::generations::{self, Generations};
 use crate::conversation::greeting;
 use crate::conversation::prompt::Persona;
+use crate::conversation::talking::Talking;
 use crate::error::{Error, Result};
 use crate::events::{Event, Events, Origin, What};
 use crate::library::bin::{Bin, Restored, Rules as Keeping, Sort};
@@ -20,6 +23,9 @@ use crate::store::opening::Opening;
 use crate::store::trash::Swept;
 use crate::store::{Faults, FileName, Handle, Place, RestoreId, Store, TrashId, UndoId};
 use crate::{clock, random};
+
+/// Replies under way, in this house.
+pub type Talk = Generations<Talking>;
 
 /// A house that is open.
 pub struct App {
@@ -52,9 +58,11 @@ pub struct App {
     /// Small pictures.
     pub thumbnails: Arc<Thumbnails>,
     /// Connections to model servers, theirs and the house's.
-    pub connections: Connections,
+    pub connections: Arc<Connections>,
     /// What they had models do.
     pub ledger: Arc<Ledger>,
+    /// Replies under way.
+    pub talk: Arc<Talk>,
 }
 
 /// How a chat begins.
@@ -97,15 +105,32 @@ impl App {
         let thumbnails = Arc::new(Thumbnails::new(Arc::clone(&store)));
         let chats = Arc::new(Chats::new(Arc::clone(&store), Arc::clone(&bin), Arc::clone(&changes)));
         let settings = Arc::new(Settings::new(Arc::clone(&store), config.backups.common.number_of_backups as usize));
-        let app = Self {
-            portraits: Portraits::new(Arc::clone(&store)),
-            characters: Arc::new(Characters::new(Parts {
+        let characters = Arc::new(Characters::new(Parts {
+            store: Arc::clone(&store),
+            settings: Arc::clone(&settings),
+            thumbnails: Arc::clone(&thumbnails),
+            chats: Arc::clone(&chats),
+            bin: Arc::clone(&bin),
+        }));
+        let vault = Vault::new(Arc::clone(&store), key_file);
+        let connections = Arc::new(Connections::new(Arc::clone(&store), Arc::clone(&events), vault));
+        let (ledger, models) = (Arc::new(Ledger::new(Arc::clone(&store))), Arc::new(Models::new(&config)));
+        let accounts = Arc::new(accounts);
+        let talking = Talking {
+            sources: Sources {
                 store: Arc::clone(&store),
-                settings: Arc::clone(&settings),
-                thumbnails: Arc::clone(&thumbnails),
                 chats: Arc::clone(&chats),
-                bin: Arc::clone(&bin),
-            })),
+                characters: Arc::clone(&characters),
+                connections: Arc::clone(&connections),
+            },
+            accounts: Arc::clone(&accounts),
+            changes: Arc::clone(&changes),
+            models: Arc::clone(&models),
+            ledger: Arc::clone(&ledger),
+        };
+        let app = Self {
+            talk: Generations::new(Arc::new(talking), Arc::clone(&store), rules_of_talk(&config)),
+            portraits: Portraits::new(Arc::clone(&store)),
             personas: Personas::new(
                 Arc::clone(&store),
                 Arc::clone(&settings),
@@ -113,25 +138,23 @@ impl App {
                 Arc::clone(&bin),
             ),
             lorebooks: Lorebooks::new(Arc::clone(&store), Arc::clone(&bin)),
+            characters,
             thumbnails,
             bin,
             changes,
             chats,
             settings,
-            connections: Connections::new(
-                Arc::clone(&store),
-                Arc::clone(&events),
-                Vault::new(Arc::clone(&store), key_file),
-            ),
-            ledger: Arc::new(Ledger::new(Arc::clone(&store))),
-            accounts: Arc::new(accounts),
-            models: Arc::new(Models::new(&config)),
+            connections,
+            ledger,
+            accounts,
+            models,
             config,
             store,
             events,
         };
         if opens.serve {
             app.seed_everyone();
+            app.recover_replies();
         }
         Ok(app)
     }
@@ -142,6 +165,18 @@ impl App {
         for account in listing.by_age() {
             if let Err(error) = self.settings.seed(&account.handle) {
                 tracing::warn!(?error, handle = %account.handle, "a user's folder could not be completed");
+            }
+        }
+    }
+
+    /// Puts into their chats what was under way when the server ended all of a sudden. A disk that refuses is asked again
+    /// later, and is no reason not to open.
+    fn recover_replies(&self) {
+        match self.talk.recover() {
+            Ok(0) => {}
+            Ok(replies) => tracing::info!(replies, "replies that were under way at the last end are in their chats"),
+            Err(error) => {
+                tracing::error!(?error, "replies that were under way at the last end could not be looked for")
             }
         }
     }
@@ -161,6 +196,7 @@ impl App {
         if purge {
             self.store.trash_user(handle)?;
         }
+        self.talk.forget(handle);
         self.connections.forget(handle)?;
         self.ledger.forget(handle)?;
         self.accounts.delete(by, handle)?;
@@ -337,6 +373,17 @@ impl App {
              \x20 - one password for all: basicAuthMode: true and a basicAuthUser of your own\n\
              or listen on this machine only (listen: false).",
         ))
+    }
+}
+
+fn rules_of_talk(config: &Config) -> generations::Rules {
+    let models = &config.models;
+    generations::Rules {
+        per_connection: models.per_connection as usize,
+        per_user: models.per_user as usize,
+        first_word: models.first_word(),
+        silence: models.silence(),
+        ..generations::Rules::default()
     }
 }
 

@@ -17,11 +17,21 @@ pub struct Models {
     pub first_word_timeout: u32,
     /// Seconds of silence in the middle of an answer. Default `120`.
     pub silence_timeout: u32,
+    /// Replies that one connection writes at once; further ones wait, and people take turns. Default `4`.
+    pub per_connection: u32,
+    /// Replies that one person has under way or waiting. Default `4`.
+    pub per_user: u32,
 }
 
 impl Default for Models {
     fn default() -> Self {
-        Models { allow_private_hosts: PrivateHosts::usual_servers(), first_word_timeout: 600, silence_timeout: 120 }
+        Models {
+            allow_private_hosts: PrivateHosts::usual_servers(),
+            first_word_timeout: 600,
+            silence_timeout: 120,
+            per_connection: 4,
+            per_user: 4,
+        }
     }
 }
 

@@ -173,6 +173,8 @@ impl Config {
         within("recovery.codeLength", self.recovery.code_length, 4, 10)?;
         within("models.firstWordTimeout", self.models.first_word_timeout, 1, 86_400)?;
         within("models.silenceTimeout", self.models.silence_timeout, 1, 86_400)?;
+        within("models.perConnection", self.models.per_connection, 1, 1000)?;
+        within("models.perUser", self.models.per_user, 1, 1000)?;
         within("backups.undoDays", self.backups.undo_days, 0, 3650)?;
         within("trash.days", self.trash.days, 0, 3650)?;
         within("backups.chat.maxTotalBackups", self.backups.chat.max_total_backups, -1, i64::from(u32::MAX))?;

@@ -3,9 +3,13 @@
 mod assembly;
 mod calendar;
 mod chance;
+pub mod choices;
 mod examples;
+pub mod gather;
+pub mod generations;
 pub mod greeting;
 mod ingredients;
 pub mod lore;
 pub mod macros;
 pub mod prompt;
+pub mod talking;

@@ -22,6 +22,7 @@ pub mod pipe;
 pub mod reply;
 pub mod routes;
 pub mod serve;
+pub mod sse;
 pub mod state;
 pub mod table;
 pub mod tavern;

@@ -39,6 +39,8 @@ const HEAD_TIME: Duration = Duration::from_secs(30);
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// When stopping, requests get so long to end.
 const LAST_ORDERS: Duration = Duration::from_secs(10);
+/// When stopping, replies get so long to come to their end by themselves.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// The head of a request, in bytes.
 const HEAD_SIZE: usize = 64 * 1024;
 
@@ -67,6 +69,8 @@ pub async fn run(
     for task in accepting {
         let _ = task.await;
     }
+    // Meanwhile whoever follows a reply is told how it ends; requests end by themselves.
+    state.app.talk.close(LAST_WORDS).await;
     let Ok(server) = Arc::try_unwrap(server).map_err(|_| ()).map(|server| server.graceful) else {
         // A connection is being set up at this very moment; it has nothing to lose.
         return Ok(());

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::call::Person;
 use super::cookies::Names;
 use super::files::Files;
 use super::gate::BasicCache;
@@ -96,11 +97,22 @@ impl State {
             })
     }
 
+    /// Whether somebody may still do what they were let in for: their account and the session are what they were.
+    pub fn is_still_in(&self, person: &Person) -> bool {
+        let (account, accounts) = (&person.account, &self.app.accounts);
+        self.is_still(&account.handle, &account.epoch)
+            && person
+                .session
+                .as_ref()
+                .is_none_or(|session| accounts.sessions().of(account).iter().any(|living| living.id == session.id))
+    }
+
     /// Changes an account, and cuts the downloads of one that may not come in any more.
     pub fn update_user(&self, by: By<'_>, handle: &Handle, changes: &Changes) -> Result<Arc<Account>> {
         let account = self.app.accounts.update(by, handle, changes)?;
         if !account.enabled {
             self.tickets.cancel(handle);
+            self.app.talk.stop_all(handle);
         }
         Ok(account)
     }

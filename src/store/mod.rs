@@ -94,6 +94,8 @@ pub enum Owner {
     User(Handle),
     /// The server's own records.
     System,
+    /// The journals of replies under way.
+    Generations,
     /// The audit log.
     Events,
 }
@@ -103,6 +105,7 @@ impl Owner {
         match self {
             Self::User(handle) => Place::of(handle),
             Self::System => Place::system(),
+            Self::Generations => Place::system().folder(Folder::GENERATIONS),
             Self::Events => Place::system().folder(Folder::EVENTS),
         }
     }
@@ -111,6 +114,7 @@ impl Owner {
         match self {
             Self::User(handle) => format!("user-{handle}"),
             Self::System => "system".to_owned(),
+            Self::Generations => "generations".to_owned(),
             Self::Events => "events".to_owned(),
         }
     }
@@ -118,7 +122,7 @@ impl Owner {
     fn waiters_max(&self) -> usize {
         match self {
             Self::User(_) => USER_WAITERS,
-            Self::System | Self::Events => SHARED_WAITERS,
+            Self::System | Self::Generations | Self::Events => SHARED_WAITERS,
         }
     }
 }

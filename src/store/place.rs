@@ -84,6 +84,8 @@ impl Folder {
     /// Folders of deleted accounts: `trash/<handle>-<time>`. In a user's folder, what was deleted or replaced there:
     /// `trash/<id>`; never in a backup.
     pub const TRASH: Self = Self("trash");
+    /// Journals of replies under way: `generations/<id>.jsonl`.
+    pub const GENERATIONS: Self = Self("generations");
     /// Pictures in chats, one folder a character.
     pub const IMAGES: Self = Self("user/images");
     /// What SillyTavern has no place for, such as which chats are pinned.

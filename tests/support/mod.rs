@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, reason = "each test crate uses a part of this")]
 
 pub mod client;
+pub mod events;
 pub mod files;
 pub mod model;
 pub mod program;

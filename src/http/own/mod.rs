@@ -1,10 +1,12 @@
 //! Our own dialect, `/api/v1`: REST over JSON. One file per noun; `docs/api.md` describes it for people.
 
 pub mod backups;
+pub mod changes;
 pub mod characters;
 pub mod chats;
 pub mod connections;
 pub mod events;
+pub mod generations;
 pub mod house;
 pub mod images;
 pub mod keys;
@@ -12,6 +14,7 @@ pub mod lorebooks;
 pub mod me;
 pub mod messages;
 pub mod personas;
+pub mod prompts;
 pub mod restores;
 pub mod session;
 pub mod sessions;
