@@ -186,8 +186,8 @@ export class Log {
     const message = this.room.messages.get(index);
     if (!message) return;
     const known = this.views.get(index);
-    if (known) known.update(message);
-    else if (index === this.high) this.append([message]);
+    if (known && known !== this.live) known.update(message);
+    else if (!known && index === this.high) this.append([message]);
     this.lasts();
     this.settle();
   }
@@ -203,6 +203,7 @@ export class Log {
       const known = this.views.get(message.index);
       if (known) {
         if (known !== this.live) known.update(message);
+        this.high = Math.max(this.high, message.index + 1);
       } else if (message.index === this.high) this.append([message]);
     }
     this.lasts();
@@ -232,7 +233,7 @@ export class Log {
     if (!view) {
       if (this.high < this.room.count) return;
       const name = this.room.chat?.characterName ?? "";
-      view = new MessageView({ index, name, isUser: false, isSystem: false, sentAt: Date.now(), text: "", html: "" }, this.host);
+      view = this.view({ index, name, isUser: false, isSystem: false, sentAt: Date.now(), text: "", html: "" });
       this.list.append(view.root);
     }
     this.live = view;
@@ -262,7 +263,10 @@ export class Log {
       if (this.views.get(live.index) === live && known) {
         live.live = true;
         live.update(known);
-      } else live.root.remove();
+      } else {
+        live.root.remove();
+        if (this.views.get(live.index) === live) this.views.delete(live.index);
+      }
     } else if (message) this.change(message.index);
     this.lasts();
     this.settle();

@@ -333,16 +333,18 @@ export class Room extends EventTarget {
       this.tell("finished", { impersonated: data?.text ?? running.whole });
       return;
     }
-    this.now(data?.version);
-    if (data?.message && this.chat) {
-      const index = data.message.index ?? data.index;
-      this.messages.set(index, data.message);
-      this.chat.count = Math.max(this.chat.count, index + 1);
-      this.tell("finished", { index, message: data.message });
-    } else {
-      this.tell("finished", {});
-      this.refresh().catch(() => {});
+    const message = data?.message;
+    if (typeof message?.html === "string" && this.chat) {
+      this.now(data.version);
+      this.messages.set(message.index, message);
+      this.chat.count = Math.max(this.chat.count, message.index + 1);
+      this.tell("finished", { message });
+      return;
     }
+    // It is not in this chat any more, or nothing came: the chat itself says how it stands.
+    this.refresh()
+      .then(() => this.tell("finished", { message: this.messages.get(data?.index ?? -1) ?? null }))
+      .catch(() => this.tell("finished", {}));
   }
 
   async stop() {
