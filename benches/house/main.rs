@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! scripts/bench                  # everything
-//! scripts/bench read save        # some sections: footprint, read, save, backup, sign-in
+//! scripts/bench read save        # some sections: footprint, read, save, backup, sign-in, cards
 //! ```
 //!
 //! The peers are this same executable, started as a child: a bare hyper server with our runtime and our connection
@@ -16,6 +16,7 @@
 
 mod backup;
 mod bare;
+mod cards;
 mod content;
 mod footprint;
 mod http;
@@ -33,7 +34,7 @@ use anyhow::Result;
 use report::{Noise, Report};
 use server::House;
 
-const SECTIONS: [&str; 5] = ["footprint", "read", "save", "backup", "sign-in"];
+const SECTIONS: [&str; 6] = ["footprint", "read", "save", "backup", "sign-in", "cards"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -72,6 +73,7 @@ fn measure(words: &[&str]) -> Result<bool> {
             "read" => requests::measure_reads(&house),
             "save" => requests::measure_saves(&house),
             "backup" => backup::measure(&house),
+            "cards" => cards::measure(&mut house),
             _ => sign_in::measure(&house),
         }?;
         report.add(rows, noise.others());

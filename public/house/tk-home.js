@@ -1,11 +1,12 @@
-// The home page: who you are, the chats that you were in last, and the ways to the other rooms.
+// The home page: who you are, and your chats of late, and the ways to the rooms.
 import { get } from "./api.js";
 import { define, fill, h } from "./dom.js";
-import { ago } from "./format.js";
+import { ago, fullDate } from "./format.js";
 import { maySeeUsers, meOf, openPage, portrait, roleName } from "./frame.js";
 import { icon } from "./icons.js";
-import { show } from "./messages.js";
-import { chatPath, ownPicture } from "./shelf/parts.js";
+import { chatPath, smallPicture } from "./shelf/parts.js";
+
+/** @typedef {{character: string, characterName: string, avatar?: string, chat: string, modified: number, preview?: string, generation?: string | null}} ChatItem */
 
 function greeting() {
   const hour = new Date().getHours();
@@ -33,7 +34,7 @@ function door(href, drawing, title, words) {
 define("tk-home", (element) =>
   openPage(element, (place, known) => {
     const me = meOf(known);
-    const recent = h("section", { class: "sheet recent", "aria-labelledby": "recent" });
+    const recent = h("section", { "aria-labelledby": "recent", hidden: true });
     fill(
       place,
       h(
@@ -68,56 +69,43 @@ define("tk-home", (element) =>
       h(
         "ul",
         { class: "doors" },
-        door("/characters", "cards", "Characters", "Who can sit at your table: bring cards in, write your own, change them."),
-        door("/connections", "plug", "Models", "Who speaks for them: model servers in this house or elsewhere."),
-        door("/account", "key", "Your account", "Name and picture, password, settings snapshots, backup and sessions."),
+        door("/chat", "chat", "Chat", "Sit down and talk; the reply goes on when you put the phone away."),
+        door("/characters", "cards", "Characters", "Everyone you can talk to. Bring cards in, write your own."),
+        door("/connections", "plug", "Models", "Who answers: on this machine, or a provider you have a key for."),
+        door("/account", "key", "Your account", "Name and picture, password, backups, sessions, API keys."),
         maySeeUsers(me) &&
           door("/users", "people", "The people", "Who lives here, what they may do, and how to let someone new in."),
       ),
     );
-    void show(recent, () => chats(), "Looking who was here…");
+    return takeUp(recent);
   }),
 );
 
-/** The chats that one was in last, one press away. */
-async function chats() {
-  /** @type {{total: number, items: import("./chat/types.js").ChatItem[]}} */
-  const { items } = await get("/api/v1/chats?limit=6");
-  if (items.length === 0) {
-    return [
-      h("h2", { id: "recent" }, "Pull up a chair"),
-      h(
-        "p",
-        null,
-        "The common room is open. Talk to the plain assistant, or bring a character in; your chats will wait here for you. A SillyTavern folder can move in as it is: nothing in it is changed.",
-      ),
-      h("div", { class: "actions" }, h("a", { class: "button primary", href: "/chat" }, icon("chat"), "To the common room")),
-    ];
-  }
-  return [
-    h("h2", { id: "recent" }, "Where you left off"),
+/** The chats of late, to be taken up again. Whoever has none finds the doors below. @param {HTMLElement} place */
+async function takeUp(place) {
+  /** @type {{items: ChatItem[]}} */
+  const { items } = await get("/api/v1/chats?limit=4").catch(() => ({ items: [] }));
+  if (items.length === 0) return;
+  fill(place, h("h2", { id: "recent" }, "Where you left off"), h("ul", { class: "recent" }, items.map(chat)));
+  place.hidden = false;
+}
+
+/** @param {ChatItem} item */
+function chat(item) {
+  return h(
+    "li",
+    null,
     h(
-      "ul",
-      { class: "recent-chats" },
-      items.map((item) =>
-        h(
-          "li",
-          null,
-          h(
-            "a",
-            { href: chatPath(item) },
-            portrait(ownPicture(item.avatar)),
-            h(
-              "span",
-              null,
-              h("strong", null, h("bdi", null, item.characterName || item.character)),
-              h("span", null, item.generation ? "Writing…" : item.preview || "No words yet"),
-              h("small", null, item.modified ? ago(item.modified) : ""),
-            ),
-          ),
-        ),
+      "a",
+      { class: "recent-chat", href: chatPath(item) },
+      portrait(smallPicture(item.avatar)),
+      h(
+        "span",
+        null,
+        h("strong", null, h("bdi", null, item.characterName)),
+        h("span", { class: "recent-words", dir: "auto" }, item.preview ?? ""),
+        h("time", { title: fullDate(item.modified) }, item.generation ? "is writing now" : ago(item.modified)),
       ),
     ),
-    h("div", { class: "actions" }, h("a", { class: "button primary", href: "/chat" }, icon("chat"), "To the common room")),
-  ];
+  );
 }

@@ -126,18 +126,24 @@ impl Personas {
         check_name(edit.name.as_deref().unwrap_or_default())?;
         self.writing(handle, |writer| {
             let mut number = clock::now_ms();
-            let id = loop {
-                let id = FileName::parse(&format!("{number}{ENDING}"))?;
-                match writer.write(&place(handle, &id), super::characters::BLANK, Expect::Absent) {
-                    Err(error) if error.code() == "conflict" => number += 1,
-                    other => break other.map(|()| id)?,
-                }
-            };
-            let saved = self.change(writer, handle, &id, edit);
-            if saved.is_err() {
-                writer.remove(&place(handle, &id)).unwrap_or_else(|error| tracing::warn!(?error, "a picture is left"));
+            let mut id = FileName::parse(&format!("{number}{ENDING}"))?;
+            let names = object(&self.settings_text(handle)?, &NAMES);
+            while names.contains_key(id.as_str()) || self.store.stat(&place(handle, &id))?.is_some() {
+                number += 1;
+                id = FileName::parse(&format!("{number}{ENDING}"))?;
             }
-            saved
+            let before = self.settings_text(handle)?;
+            // First the words: a picture that nothing belongs to would be shown as a persona without a name.
+            let persona = self.change(writer, handle, &id, edit)?;
+            if let Err(error) = writer.write(&place(handle, &id), super::characters::BLANK, Expect::Absent) {
+                let back = self.settings.edit_in(writer, handle, |_| Ok(before));
+                let back = back.and_then(|()| writer.remove(&place(handle, &id)));
+                back.unwrap_or_else(
+                    |error| tracing::warn!(?error, %handle, %id, "a persona without a picture is left"),
+                );
+                return Err(error);
+            }
+            Ok(persona)
         })
     }
 
@@ -233,7 +239,8 @@ impl Personas {
             };
             let name = persona.name.clone();
             let item = Item { sort: Sort::Persona, stem, name, of: None, parts, note };
-            let before = self.settings_text(handle)?;
+            // First to the trash: what fails afterwards leaves a persona whose picture can be brought back.
+            self.bin.discard(writer, handle, item)?;
             self.settings.edit_in(writer, handle, |text| {
                 let mut text = splice::remove(text, &[NAMES[0], NAMES[1], id.as_str()]);
                 text = splice::remove(&text, &[DESCRIPTIONS[0], DESCRIPTIONS[1], id.as_str()]);
@@ -242,11 +249,6 @@ impl Personas {
                 }
                 Ok(text)
             })?;
-            if let Err(error) = self.bin.discard(writer, handle, item) {
-                let back = self.settings.edit_in(writer, handle, |_| Ok(before));
-                back.unwrap_or_else(|error| tracing::warn!(?error, %handle, "half of a persona is deleted"));
-                return Err(error);
-            }
             self.thumbnails.forget(writer, handle, Of::Persona, id);
             Ok(())
         })

@@ -1,7 +1,7 @@
 // A house with somebody at the fire: what the tests of the chat page begin with.
 import { cardOf } from "./card.js";
 import { caller, enter, openHouse, paint, visit } from "./house.js";
-import { startModel } from "./model.js";
+import { startModel } from "./speaker.js";
 
 /** @typedef {import("playwright-core").Page} Page */
 /** @typedef {import("./house.js").House} House */

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::http::call::Call;
 use crate::http::reply::{self, Reply};
 use crate::http::state::State;
+use crate::library::cards::charx::is_zip;
 use crate::library::cards::edit::Edit;
 use crate::library::cards::picture::Crop;
 use crate::library::changes::Change;
@@ -157,7 +158,10 @@ pub async fn import(mut call: Call) -> Result<Reply> {
     let bytes = call.bytes().await?;
     let name = file_name(&call);
     let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
+    // Of what is in an archive, a picture is decoded.
+    let turn = if is_zip(&bytes) { Some(state.app.thumbnails.turn().await?) } else { None };
     blocking(move || {
+        let _turn = turn;
         let opened = state.app.characters.import(&handle, &bytes, name.as_deref())?;
         made(&state, &handle, &opened)
     })
@@ -363,6 +367,7 @@ pub async fn export(call: Call) -> Result<Reply> {
     let format = match call.query("format").as_deref() {
         None | Some("png") => Format::Png,
         Some("json") => Format::Json,
+        Some("charx") => Format::Charx,
         Some(_) => return Err(Error::invalid("bad_request", "The format is png, json or charx.")),
     };
     let (state, handle, id) = (call.state.clone(), call.me()?.handle.clone(), character(&call)?);

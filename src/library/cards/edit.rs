@@ -209,6 +209,11 @@ impl Card {
         }
     }
 
+    /// Gives a card of version 1 the fields of version 2; others stay as they are.
+    pub(crate) fn upgrade(&mut self) {
+        self.upgraded();
+    }
+
     /// `data`, always there; a card of version 1 gets one, made from its fields, which stay as well.
     fn upgraded(&mut self) -> Option<&mut Map<String, Value>> {
         if self.data().is_none() {

@@ -10,6 +10,7 @@
 //! bounded.
 
 pub mod book;
+pub mod charx;
 
 pub mod edit;
 pub mod picture;

@@ -224,6 +224,18 @@ pub fn write(bytes: &[u8], card: &Card) -> Result<Vec<u8>> {
     if ended { Ok(out) } else { Err(bad_card("the picture has no end")) }
 }
 
+/// The picture without the card in it.
+pub fn without_card(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(bytes.len());
+    out.extend_from_slice(SIGNATURE);
+    walk(bytes, |kind, data, whole| {
+        if !is_ours(kind, data) {
+            out.extend_from_slice(whole);
+        }
+    })?;
+    Ok(out)
+}
+
 /// Calls `each` with kind, data and all bytes of every chunk up to the end; returns what follows it.
 fn walk<'a>(bytes: &'a [u8], mut each: impl FnMut(&[u8; 4], &'a [u8], &'a [u8])) -> Result<&'a [u8]> {
     let mut rest = bytes.strip_prefix(SIGNATURE).ok_or_else(|| bad_card("it is not a PNG picture"))?;

@@ -3,7 +3,7 @@
 use super::{Characters, Opened, card_place, damaged};
 use crate::error::{Error, Result};
 use crate::library::cards::edit::Edit;
-use crate::library::cards::{picture, png};
+use crate::library::cards::{charx, picture, png};
 use crate::library::thumbnails::Of;
 use crate::store::{Expect, FileName, Handle, Owner, Version};
 
@@ -14,6 +14,8 @@ pub enum Format {
     Png,
     /// The card's JSON.
     Json,
+    /// An archive of the card, its picture, and the pictures of its moods.
+    Charx,
 }
 
 impl Characters {
@@ -88,6 +90,13 @@ impl Characters {
             Format::Json => {
                 let card = opened.card.map_err(|error| damaged(&error))?.without_private();
                 Ok((card.to_json()?, format!("{id}.json"), "application/json"))
+            }
+            Format::Charx => {
+                let mut card = opened.card.map_err(|error| damaged(&error))?.without_private();
+                card.upgrade();
+                let emotions = self.emotions(handle, &card)?;
+                let bytes = charx::write(&card, &png::without_card(&opened.bytes)?, &emotions)?;
+                Ok((bytes, format!("{id}.charx"), "application/zip"))
             }
         }
     }

@@ -2,8 +2,15 @@
 
 use super::{Characters, Opened, file_stem};
 use crate::error::Result;
+use crate::library::cards::charx::{self, Asset, Charx, Shows};
+use crate::library::cards::edit::{Edit, check_name};
 use crate::library::cards::{Card, bad_card, picture, png};
-use crate::store::{FileName, Handle};
+use crate::store::{self, Expect, FileName, Folder, Handle, Owner, Place};
+
+/// Where backgrounds are, below the pictures of a character.
+const BACKGROUNDS: FileName = FileName::known("backgrounds");
+/// Bytes of the pictures that go into an archive beside the main one.
+const EMOTIONS_MAX: u64 = 64 << 20;
 
 /// The picture of a character that came without one: our own.
 pub const BLANK: &[u8] = include_bytes!("blank.png");
@@ -28,6 +35,14 @@ impl Characters {
             let card = Card::parse(bytes)?.without_private();
             let file = png::write(BLANK, &card)?;
             (card, file)
+        } else if charx::is_zip(bytes) {
+            let Charx { card, icon, assets } = charx::read(bytes)?;
+            let card = card.without_private();
+            // A picture that cannot be shown is no reason to refuse the words.
+            let icon = icon.and_then(|icon| picture::to_png(&icon, None).ok());
+            let file = png::write(icon.as_deref().unwrap_or(BLANK), &card)?;
+            self.keep_assets(handle, &card, &assets)?;
+            (card, file)
         } else {
             return Err(bad_card("it is neither a PNG picture, nor JSON, nor a CHARX archive"));
         };
@@ -36,10 +51,51 @@ impl Characters {
         self.open(handle, &id)
     }
 
+    /// Puts the pictures of a character where SillyTavern looks for them. What is there stays.
+    fn keep_assets(&self, handle: &Handle, card: &Card, assets: &[Asset]) -> Result<()> {
+        if assets.is_empty() {
+            return Ok(());
+        }
+        let name = file_stem(card.name());
+        self.store.writing(&Owner::User(handle.clone()), |writer| {
+            for asset in assets {
+                let folder = match asset.shows {
+                    Shows::Emotion => sprites(handle, &name),
+                    Shows::Background => sprites(handle, &name).file(&BACKGROUNDS),
+                    Shows::Other => Place::of(handle).folder(Folder::IMAGES).file(&name),
+                };
+                match writer.write(&folder.file(&asset.name), &asset.bytes, Expect::Absent) {
+                    Err(error) if error.code() == "conflict" => {}
+                    other => other?,
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The pictures of a character's moods, as many as fit into an archive.
+    pub(super) fn emotions(&self, handle: &Handle, card: &Card) -> Result<Vec<(FileName, Vec<u8>)>> {
+        let folder = sprites(handle, &file_stem(card.name()));
+        let mut entries = self.store.list(&folder)?;
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        let (mut found, mut size) = (Vec::new(), 0);
+        for entry in entries {
+            size += entry.stat.size;
+            if size > EMOTIONS_MAX {
+                break;
+            }
+            let Some(bytes) = store::if_there(self.store.read(&folder.file(&entry.name)))? else { continue };
+            if picture::format(&bytes).is_ok() {
+                found.push((entry.name, bytes));
+            }
+        }
+        Ok(found)
+    }
+
     /// Makes a character with nothing but what `edit` says.
-    pub fn create(&self, handle: &Handle, edit: &crate::library::cards::edit::Edit) -> Result<Opened> {
+    pub fn create(&self, handle: &Handle, edit: &Edit) -> Result<Opened> {
         let name = edit.name.as_deref().unwrap_or_default();
-        crate::library::cards::edit::check_name(name)?;
+        check_name(name)?;
         let mut card = Card::new(name);
         card.apply(edit)?;
         let id = self.add(handle, name, &png::write(BLANK, &card)?)?;
@@ -54,7 +110,7 @@ impl Characters {
             Err(error) => return Err(error),
         }
         let mut card = Card::new("Assistant");
-        card.apply(&crate::library::cards::edit::Edit {
+        card.apply(&Edit {
             description: Some(
                 "{{char}} is a helpful assistant who answers plainly, says so when unsure, and plays no part."
                     .to_owned(),
@@ -67,6 +123,11 @@ impl Characters {
         let id = self.add(handle, ASSISTANT_ID.as_str(), &file)?;
         Ok((self.open(handle, &id)?, true))
     }
+}
+
+/// Where the pictures of a character's moods are: by its name, not by its file, as with SillyTavern.
+fn sprites(handle: &Handle, name: &FileName) -> Place {
+    Place::of(handle).folder(Folder::CHARACTERS).file(name)
 }
 
 fn is_json(bytes: &[u8]) -> bool {

@@ -259,8 +259,11 @@ impl Index {
         };
         if looked.unsaved && looked.saved.is_none_or(|at| at.elapsed() >= RECHECK) {
             looked.unsaved = false;
-            looked.saved = Some(Instant::now());
-            self.save(handle, &snapshot);
+            // After a start this took a while anyhow; later nobody waits for it.
+            match looked.saved.replace(Instant::now()) {
+                None => self.save(handle, &snapshot),
+                Some(_) => self.save_aside(handle, &snapshot),
+            }
         }
         if looked.chats.is_some_and(|at| at.elapsed() >= CHATS_FRESH) {
             looked.chats = Some(Instant::now());
@@ -451,6 +454,14 @@ impl Index {
         rows.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         rows.dedup_by(|a, b| a.id == b.id);
         Snapshot { rows, chats: saved.chats.into_iter().collect() }
+    }
+
+    fn save_aside(self: &Arc<Self>, handle: &Handle, snapshot: &Arc<Snapshot>) {
+        let (index, handle, snapshot) = (Arc::clone(self), handle.clone(), Arc::clone(snapshot));
+        let named = std::thread::Builder::new().name("index".to_owned());
+        if let Err(error) = named.spawn(move || index.save(&handle, &snapshot)) {
+            tracing::warn!(%error, "no thread to save the index of characters");
+        }
     }
 
     /// Writes the derived file. If that fails, the next start takes longer, and nothing else.
