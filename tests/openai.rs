@@ -234,6 +234,19 @@ fn who_gets_in() {
     assert_eq!(place.get("/v1/chat/completions").expect(405).header("allow"), Some("POST"));
 }
 
+/// There is one `Authorization` header only: a good key is more than the name and password that all others share.
+#[test]
+fn a_key_passes_where_basic_authentication_is_on() {
+    let mut place = Place::new();
+    place.house.reopen(|config| (config.listen, config.basic_auth_mode) = (true, true));
+    place.get("/v1/models").expect(200);
+    let wrong = Request::new("GET", "/v1/models").header("Authorization", "Bearer tk-wrong");
+    let refused = place.house.anonymous().send(wrong).expect(401);
+    assert!(refused.header("www-authenticate").is_some_and(|asks| asks.starts_with("Basic")), "{refused}");
+    // Nor is it one for pages.
+    place.house.anonymous().send(place.request("GET", "/api/v1/me")).expect(401);
+}
+
 #[test]
 fn where_accounts_are_off_a_key_is_needed_all_the_same() {
     let house = TestHouse::with(|config| config.enable_user_accounts = false);
