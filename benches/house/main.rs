@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! scripts/bench                  # everything
-//! scripts/bench read save        # some sections: footprint, read, save, backup, sign-in, cards
+//! scripts/bench read save        # some sections: footprint, read, save, backup, sign-in, cards, search
 //! ```
 //!
 //! The peers are this same executable, started as a child: a bare hyper server with our runtime and our connection
@@ -24,6 +24,7 @@ mod load;
 mod process;
 mod report;
 mod requests;
+mod search;
 mod server;
 mod sign_in;
 
@@ -34,7 +35,7 @@ use anyhow::Result;
 use report::{Noise, Report};
 use server::House;
 
-const SECTIONS: [&str; 6] = ["footprint", "read", "save", "backup", "sign-in", "cards"];
+const SECTIONS: [&str; 7] = ["footprint", "read", "save", "backup", "sign-in", "cards", "search"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -73,6 +74,7 @@ fn measure(words: &[&str]) -> Result<bool> {
             "read" => requests::measure_reads(&house),
             "save" => requests::measure_saves(&house),
             "backup" => backup::measure(&house),
+            "search" => search::measure(&house),
             "cards" => cards::measure(&mut house),
             _ => sign_in::measure(&house),
         }?;
