@@ -289,6 +289,11 @@ impl App {
         Ok(Message::new(&persona.name, true, text))
     }
 
+    /// What a person is called in their chats, unless a chat says otherwise.
+    pub fn name_of(&self, who: &Account) -> Result<String> {
+        Ok(self.persona(who, None)?.name)
+    }
+
     /// Who the person is: a persona, or just themselves.
     fn persona(&self, who: &Account, chosen: Option<&str>) -> Result<Persona> {
         let chosen = chosen.map(FileName::parse).transpose()?;

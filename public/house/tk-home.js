@@ -86,11 +86,7 @@ async function takeUp(place) {
   /** @type {{items: ChatItem[]}} */
   const { items } = await get("/api/v1/chats?limit=4").catch(() => ({ items: [] }));
   if (items.length === 0) return;
-  fill(
-    place,
-    h("h2", { id: "recent" }, "Where you left off"),
-    h("ul", { class: "recent" }, items.map(chat)),
-  );
+  fill(place, h("h2", { id: "recent" }, "Where you left off"), h("ul", { class: "recent" }, items.map(chat)));
   place.hidden = false;
 }
 

@@ -28,12 +28,18 @@ export const card = (name, fields = {}) => ({
 export const file = (name, content) => ({
   name,
   mimeType: name.endsWith(".png") ? "image/png" : "application/json",
-  buffer: content instanceof Uint8Array ? Buffer.from(content) : Buffer.from(typeof content === "string" ? content : JSON.stringify(content)),
+  buffer:
+    content instanceof Uint8Array
+      ? Buffer.from(content)
+      : Buffer.from(typeof content === "string" ? content : JSON.stringify(content)),
 });
 
 /** Puts a card into a picture. @param {Uint8Array} png @param {unknown} content @returns {Uint8Array} */
 export function intoPicture(png, content) {
-  const text = Buffer.concat([Buffer.from("tEXtchara\0", "latin1"), Buffer.from(Buffer.from(JSON.stringify(content)).toString("base64"), "latin1")]);
+  const text = Buffer.concat([
+    Buffer.from("tEXtchara\0", "latin1"),
+    Buffer.from(Buffer.from(JSON.stringify(content)).toString("base64"), "latin1"),
+  ]);
   const chunk = Buffer.alloc(text.length + 8);
   chunk.writeUInt32BE(text.length - 4, 0);
   text.copy(chunk, 4);

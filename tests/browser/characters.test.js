@@ -2,7 +2,19 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { card, file, intoPicture } from "./cards.js";
-import { caller, checkAccess, checkWidth, closeBrowser, drawn, enter, go, openHouse, paint, shot, visit } from "./house.js";
+import {
+  caller,
+  checkAccess,
+  checkWidth,
+  closeBrowser,
+  drawn,
+  enter,
+  go,
+  openHouse,
+  paint,
+  shot,
+  visit,
+} from "./house.js";
 
 /** @typedef {import("playwright-core").Page} Page */
 
@@ -30,8 +42,32 @@ const lorebook = {
   name: "The inn",
   extensions: {},
   entries: [
-    { id: 0, keys: ["cellar"], secondary_keys: [], comment: "The cellar", content: "Cold and full of barrels.", constant: false, selective: false, insertion_order: 100, enabled: true, position: "before_char", extensions: { mystery: 7 } },
-    { id: 1, keys: ["king", "crown"], secondary_keys: [], comment: "", content: "The king has no crown.", constant: true, selective: false, insertion_order: 10, enabled: false, position: "after_char", extensions: {} },
+    {
+      id: 0,
+      keys: ["cellar"],
+      secondary_keys: [],
+      comment: "The cellar",
+      content: "Cold and full of barrels.",
+      constant: false,
+      selective: false,
+      insertion_order: 100,
+      enabled: true,
+      position: "before_char",
+      extensions: { mystery: 7 },
+    },
+    {
+      id: 1,
+      keys: ["king", "crown"],
+      secondary_keys: [],
+      comment: "",
+      content: "The king has no crown.",
+      constant: true,
+      selective: false,
+      insertion_order: 10,
+      enabled: false,
+      position: "after_char",
+      extensions: {},
+    },
   ],
 };
 
@@ -53,7 +89,11 @@ for (const width of [360, 1280]) {
       };
       await page.goto(`${tavern.url}/no-such-room`);
       for (const [index, { id }] of made.entries()) {
-        await program.call("PUT", `/api/v1/characters/${encodeURIComponent(id)}/picture`, await paint(page, 40 + index * 110));
+        await program.call(
+          "PUT",
+          `/api/v1/characters/${encodeURIComponent(id)}/picture`,
+          await paint(page, 40 + index * 110),
+        );
       }
       await enter(page, tavern, "ada", "by candlelight", "/characters");
       await page.getByRole("link", { name: "Kestrel", exact: true }).waitFor();
@@ -92,7 +132,10 @@ test("an empty shelf says what to do, and several files come in at once", async 
     ]);
   await page.getByText("2 characters came in, 2 files did not.").waitFor();
   await page.getByRole("link", { name: "Wenzel", exact: true }).first().waitFor();
-  const failed = page.getByRole("region", { name: "Files on their way in" }).getByRole("listitem").filter({ has: page.getByLabel("failed") });
+  const failed = page
+    .getByRole("region", { name: "Files on their way in" })
+    .getByRole("listitem")
+    .filter({ has: page.getByLabel("failed") });
   assert.equal(await failed.count(), 2);
   for (const words of await failed.allInnerTexts()) assert.ok(words.length > 30, `says why: ${words}`);
   await page.getByRole("button", { name: "Close" }).click();
@@ -103,11 +146,14 @@ test("files that are dropped anywhere on the page come in", async (t) => {
   const { tavern } = await withCards(t, []);
   const { page } = await visit(tavern);
   await enter(page, tavern, "ada", "by candlelight", "/characters");
-  const data = await page.evaluateHandle((text) => {
-    const transfer = new DataTransfer();
-    transfer.items.add(new File([text], "kestrel.json", { type: "application/json" }));
-    return transfer;
-  }, JSON.stringify(card("Kestrel")));
+  const data = await page.evaluateHandle(
+    (text) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([text], "kestrel.json", { type: "application/json" }));
+      return transfer;
+    },
+    JSON.stringify(card("Kestrel")),
+  );
   await page.dispatchEvent("body", "dragenter", { dataTransfer: data });
   await page.getByText("Let go, and the cards come in").waitFor();
   await page.dispatchEvent("body", "drop", { dataTransfer: data });
@@ -116,7 +162,11 @@ test("files that are dropped anywhere on the page come in", async (t) => {
 });
 
 test("found as one types, by tag, by favourite; the address keeps what was asked", async (t) => {
-  const { tavern } = await withCards(t, [card("Wenzel"), card("Mira", { tags: ["ghost"] }), card("Kestrel", { tags: ["ghost", "sky"] })]);
+  const { tavern } = await withCards(t, [
+    card("Wenzel"),
+    card("Mira", { tags: ["ghost"] }),
+    card("Kestrel", { tags: ["ghost", "sky"] }),
+  ]);
   const { page } = await visit(tavern);
   await enter(page, tavern, "ada", "by candlelight", "/characters");
   const names = () => page.locator(".card-name").allInnerTexts();
@@ -176,13 +226,18 @@ test("20,000 cards: only those near the window are in the page", async (t) => {
   assert.ok((await inPage()) < 60, `${await inPage()} are in the page at the end`);
   assert.equal(await page.locator(".card").last().getAttribute("aria-posinset"), "20000");
   await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight / 2));
-  await page.getByRole("link", { name: /^Guest (99|100)\d\d$/ }).first().waitFor();
+  await page
+    .getByRole("link", { name: /^Guest (99|100)\d\d$/ })
+    .first()
+    .waitFor();
   assert.ok(asked < 12, `flying over them asks for what is in view only: ${asked} questions`);
   await checkWidth(page, "20,000 cards");
 });
 
 test("every field is changed and kept, what the page does not know too", async (t) => {
-  const { tavern, program, made } = await withCards(t, [card("Wenzel", { character_book: lorebook, extensions: { fav: false, other: { deep: [1, 2] } } })]);
+  const { tavern, program, made } = await withCards(t, [
+    card("Wenzel", { character_book: lorebook, extensions: { fav: false, other: { deep: [1, 2] } } }),
+  ]);
   const { page } = await visit(tavern);
   const path = `/api/v1/characters/${encodeURIComponent(made[0].id)}`;
   await enter(page, tavern, "ada", "by candlelight", `/characters?id=${encodeURIComponent(made[0].id)}`);
@@ -243,7 +298,12 @@ test("a save that comes too late shows both sides, field by field", async (t) =>
   await page.getByLabel("Personality").fill("Mine as well.");
   await page.getByLabel("Made by").fill("me");
   const { version } = await program.call("GET", path);
-  await program.call("PATCH", path, { version, description: "Theirs.", personality: "Theirs as well.", scenario: "Only theirs." });
+  await program.call("PATCH", path, {
+    version,
+    description: "Theirs.",
+    personality: "Theirs as well.",
+    scenario: "Only theirs.",
+  });
   await page.getByRole("button", { name: "Save" }).click();
   const dialog = page.getByRole("dialog", { name: "Somebody was here before you" });
   await dialog.getByText("Theirs.", { exact: true }).waitFor();
@@ -267,10 +327,13 @@ test("a picture is cropped and hung, the card is copied, renamed, exported and d
   await enter(page, tavern, "ada", "by candlelight", `/characters?id=${encodeURIComponent(made[0].id)}`);
   const before = await page.locator(".one-side img").getAttribute("src");
   await page.locator('.one-side input[type="file"]').setInputFiles(file("face.png", await paint(page, 200)));
-  await page.getByRole("dialog", { name: "Fit your picture" }).getByRole("button", { name: "Use this picture" }).click();
+  await page
+    .getByRole("dialog", { name: "Fit your picture" })
+    .getByRole("button", { name: "Use this picture" })
+    .click();
   await page.getByText("The picture is hung.").waitFor();
   assert.notEqual(await page.locator(".one-side img").getAttribute("src"), before);
-  for (const format of ["PNG", "JSON"]) {
+  for (const format of ["PNG", "JSON", "CHARX"]) {
     const coming = page.waitForEvent("download");
     await page.getByRole("link", { name: `Export as ${format}` }).click();
     assert.match((await coming).suggestedFilename(), new RegExp(`\\.${format.toLowerCase()}$`));
@@ -288,7 +351,10 @@ test("a picture is cropped and hung, the card is copied, renamed, exported and d
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
   await page.getByText("Wenzel the Younger is in the trash.").waitFor();
   const { items } = await program.call("GET", "/api/v1/characters");
-  assert.deepEqual(items.map((/** @type {any} */ one) => one.name), ["Wenzel"]);
+  assert.deepEqual(
+    items.map((/** @type {any} */ one) => one.name),
+    ["Wenzel"],
+  );
 });
 
 test("the plain assistant and a new character are one press away", async (t) => {
@@ -305,18 +371,42 @@ test("the plain assistant and a new character are one press away", async (t) => 
 });
 
 test("cards of the kind that bite stay text", async (t) => {
-  const bites = ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", '"><svg onload=alert(1)>', "<img src='https://outside.invalid/x.png'>", "</title><script>alert(1)</script>"];
+  const bites = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+    "<img src='https://outside.invalid/x.png'>",
+    "</title><script>alert(1)</script>",
+  ];
   const { tavern, made } = await withCards(
     t,
     bites.map((bite, index) =>
-      card(`Bite ${index} ${bite.replaceAll("/", "")}`, { description: bite, creator: bite, tags: [bite], creator_notes: `${bite} **bold** [x](javascript:alert(1))`, alternate_greetings: [bite], character_book: { entries: [{ ...lorebook.entries[0], comment: bite, keys: [bite], content: bite }], extensions: {} } }),
+      card(`Bite ${index} ${bite.replaceAll("/", "")}`, {
+        description: bite,
+        creator: bite,
+        tags: [bite],
+        creator_notes: `${bite} **bold** [x](javascript:alert(1))`,
+        alternate_greetings: [bite],
+        character_book: {
+          entries: [{ ...lorebook.entries[0], comment: bite, keys: [bite], content: bite }],
+          extensions: {},
+        },
+      }),
     ),
   );
   const { page } = await visit(tavern);
   await enter(page, tavern, "ada", "by candlelight", "/characters");
-  await page.locator(".card").nth(bites.length - 1).waitFor();
+  await page
+    .locator(".card")
+    .nth(bites.length - 1)
+    .waitFor();
   const elements = () =>
-    page.evaluate(() => document.querySelectorAll("main script, main svg[onload], main [onerror], main img[src^='http'], main a[href^='javascript']").length);
+    page.evaluate(
+      () =>
+        document.querySelectorAll(
+          "main script, main svg[onload], main [onerror], main img[src^='http'], main a[href^='javascript']",
+        ).length,
+    );
   assert.equal(await elements(), 0);
   for (const { id } of made) {
     await go(page, tavern, `/characters?id=${encodeURIComponent(id)}`);

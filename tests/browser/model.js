@@ -17,20 +17,40 @@ export async function modelServer(t, { key = "", words = "Good evening." } = {})
       asked.push({ path: request.url ?? "", key: given, body });
       if (key && given !== key) {
         answer.writeHead(401, { "Content-Type": "application/json" });
-        answer.end(JSON.stringify({ error: { message: "Incorrect API key provided", type: "invalid_request_error", code: "invalid_api_key" } }));
+        answer.end(
+          JSON.stringify({
+            error: { message: "Incorrect API key provided", type: "invalid_request_error", code: "invalid_api_key" },
+          }),
+        );
       } else if (request.url === "/v1/models") {
         answer.writeHead(200, { "Content-Type": "application/json" });
-        answer.end(JSON.stringify({ object: "list", data: [{ id: "tiny-1", object: "model" }, { id: "tiny-2", object: "model" }] }));
+        answer.end(
+          JSON.stringify({
+            object: "list",
+            data: [
+              { id: "tiny-1", object: "model" },
+              { id: "tiny-2", object: "model" },
+            ],
+          }),
+        );
       } else if (request.url === "/v1/chat/completions") {
         const usage = { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 };
         if (body?.stream) {
           answer.writeHead(200, { "Content-Type": "text/event-stream" });
-          for (const word of words.split(" ")) answer.write(`data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: `${word} ` } }] })}\n\n`);
-          answer.write(`data: ${JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }], usage })}\n\n`);
+          for (const word of words.split(" "))
+            answer.write(`data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: `${word} ` } }] })}\n\n`);
+          answer.write(
+            `data: ${JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }], usage })}\n\n`,
+          );
           answer.end("data: [DONE]\n\n");
         } else {
           answer.writeHead(200, { "Content-Type": "application/json" });
-          answer.end(JSON.stringify({ choices: [{ index: 0, message: { role: "assistant", content: words }, finish_reason: "stop" }], usage }));
+          answer.end(
+            JSON.stringify({
+              choices: [{ index: 0, message: { role: "assistant", content: words }, finish_reason: "stop" }],
+              usage,
+            }),
+          );
         }
       } else {
         answer.writeHead(404).end();

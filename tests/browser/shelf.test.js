@@ -2,7 +2,19 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { card, file } from "./cards.js";
-import { caller, checkAccess, checkWidth, closeBrowser, drawn, enter, go, openHouse, paint, shot, visit } from "./house.js";
+import {
+  caller,
+  checkAccess,
+  checkWidth,
+  closeBrowser,
+  drawn,
+  enter,
+  go,
+  openHouse,
+  paint,
+  shot,
+  visit,
+} from "./house.js";
 
 after(closeBrowser);
 
@@ -18,8 +30,35 @@ async function house(t) {
 
 const world = {
   entries: {
-    0: { uid: 0, key: ["ys", "city"], keysecondary: [], comment: "The city", content: "It lies under the sea.", constant: false, selective: true, selectiveLogic: 0, order: 100, position: 0, disable: false, displayIndex: 4 },
-    1: { uid: 1, key: ["king"], keysecondary: [], comment: "", content: "Gradlon.", constant: true, selective: true, selectiveLogic: 0, order: 50, position: 4, depth: 2, role: 0, disable: false },
+    0: {
+      uid: 0,
+      key: ["ys", "city"],
+      keysecondary: [],
+      comment: "The city",
+      content: "It lies under the sea.",
+      constant: false,
+      selective: true,
+      selectiveLogic: 0,
+      order: 100,
+      position: 0,
+      disable: false,
+      displayIndex: 4,
+    },
+    1: {
+      uid: 1,
+      key: ["king"],
+      keysecondary: [],
+      comment: "",
+      content: "Gradlon.",
+      constant: true,
+      selective: true,
+      selectiveLogic: 0,
+      order: 50,
+      position: 4,
+      depth: 2,
+      role: 0,
+      disable: false,
+    },
   },
   originalData: { made: "elsewhere" },
 };
@@ -27,15 +66,57 @@ const world = {
 const found = (/** @type {string} */ q) => ({
   total: 2,
   hits: [
-    { character: "Wenzel", characterName: "Wenzel", chat: "Wenzel - 2026-11-02@10h", index: 12, name: "Wenzel", isUser: false, sentAt: 1_790_000_000_000, snippet: `… the <mark>${q}</mark> on the roof &lt;b&gt; …` },
-    { character: "Wenzel", characterName: "Wenzel", chat: "Another", index: 3, name: "Ada", isUser: true, sentAt: "2026-11-02T10:00:00Z", snippet: `I like the <mark>${q}</mark>.` },
+    {
+      character: "Wenzel",
+      characterName: "Wenzel",
+      chat: "Wenzel - 2026-11-02@10h",
+      index: 12,
+      name: "Wenzel",
+      isUser: false,
+      sentAt: 1_790_000_000_000,
+      snippet: `… the <mark>${q}</mark> on the roof &lt;b&gt; …`,
+    },
+    {
+      character: "Wenzel",
+      characterName: "Wenzel",
+      chat: "Another",
+      index: 3,
+      name: "Ada",
+      isUser: true,
+      sentAt: "2026-11-02T10:00:00Z",
+      snippet: `I like the <mark>${q}</mark>.`,
+    },
   ],
 });
 
 const thrown = [
-  { id: "t1", kind: "chat", name: "Wenzel - 2026-11-02@10h", of: "Wenzel", size: 12_345, deleted: Date.now() - 3_600_000, expires: Date.now() + 29 * 86_400_000 },
-  { id: "t2", kind: "version", name: "Another", of: "Wenzel", size: 22_345, deleted: Date.now() - 90_000, expires: Date.now() + 86_400_000 },
-  { id: "t3", kind: "character", name: "Mira of the Long Corridor and Its Many Doors", of: null, size: 812_345, deleted: Date.now(), expires: null },
+  {
+    id: "t1",
+    kind: "chat",
+    name: "Wenzel - 2026-11-02@10h",
+    of: "Wenzel",
+    size: 12_345,
+    deleted: Date.now() - 3_600_000,
+    expires: Date.now() + 29 * 86_400_000,
+  },
+  {
+    id: "t2",
+    kind: "version",
+    name: "Another",
+    of: "Wenzel",
+    size: 22_345,
+    deleted: Date.now() - 90_000,
+    expires: Date.now() + 86_400_000,
+  },
+  {
+    id: "t3",
+    kind: "character",
+    name: "Mira of the Long Corridor and Its Many Doors",
+    of: null,
+    size: 812_345,
+    deleted: Date.now(),
+    expires: null,
+  },
 ];
 
 for (const width of [360, 1280]) {
@@ -54,7 +135,10 @@ for (const width of [360, 1280]) {
       await enter(page, tavern, "ada", "by candlelight", "/personas");
       await page.getByRole("heading", { name: "You go by your own name" }).waitFor();
       await check("personas-empty");
-      const persona = await program.call("POST", "/api/v1/personas", { name: "Captain Kay", description: "Was at sea for too long.\nKnows every knot." });
+      const persona = await program.call("POST", "/api/v1/personas", {
+        name: "Captain Kay",
+        description: "Was at sea for too long.\nKnows every knot.",
+      });
       await program.call("PUT", `/api/v1/personas/${encodeURIComponent(persona.id)}/picture`, await paint(page, 20));
       await page.reload();
       await page.getByRole("listitem").filter({ hasText: "Captain Kay" }).waitFor();
@@ -112,13 +196,19 @@ test("a persona is made, changed, made the default, deleted and brought back", a
   await row.getByRole("button", { name: "Edit Captain Kay" }).click();
   await dialog.getByLabel("Description").fill("Was at sea for too long.");
   await dialog.locator('input[type="file"]').setInputFiles(file("face.png", await paint(page, 200)));
-  await page.getByRole("dialog", { name: "Fit your picture" }).getByRole("button", { name: "Use this picture" }).click();
+  await page
+    .getByRole("dialog", { name: "Fit your picture" })
+    .getByRole("button", { name: "Use this picture" })
+    .click();
   await page.getByText("The picture is hung.").waitFor();
   await dialog.getByRole("button", { name: "Save" }).click();
   await row.getByText("Was at sea for too long.").waitFor();
   await row.getByRole("button", { name: "Make default: Captain Kay" }).click();
   await row.getByText("default", { exact: true }).waitFor();
-  assert.equal((await program.call("GET", "/api/v1/personas")).items.find((/** @type {any} */ one) => one.default).name, "Captain Kay");
+  assert.equal(
+    (await program.call("GET", "/api/v1/personas")).items.find((/** @type {any} */ one) => one.default).name,
+    "Captain Kay",
+  );
   await row.getByRole("button", { name: "Delete Captain Kay" }).click();
   await dialog.getByRole("button", { name: "Delete" }).click();
   await page.getByText("Captain Kay is in the trash.").waitFor();
@@ -133,7 +223,10 @@ test("a lorebook comes in, is changed in two windows at once, and keeps what the
   const { tavern, program } = await house(t);
   const { page } = await visit(tavern);
   await enter(page, tavern, "ada", "by candlelight", "/lorebooks");
-  await page.locator("input[type=file]").first().setInputFiles([file("Ys.json", world), file("bad.json", "no book")]);
+  await page
+    .locator("input[type=file]")
+    .first()
+    .setInputFiles([file("Ys.json", world), file("bad.json", "no book")]);
   await page.getByText("1 lorebook came in, 1 file did not.").waitFor();
   await page.getByRole("button", { name: "Close" }).click();
   await page.getByRole("link", { name: "Ys", exact: true }).click();
@@ -180,7 +273,11 @@ test("a lorebook is begun, filled and deleted", async (t) => {
 
 test("the search finds what was said and opens the chat at the place", async (t) => {
   const { tavern, program } = await house(t);
-  const wenzel = await program.call("POST", "/api/v1/characters/import", card("Wenzel", { first_mes: "The thunderstorm rattles the <b>shutters</b>." }));
+  const wenzel = await program.call(
+    "POST",
+    "/api/v1/characters/import",
+    card("Wenzel", { first_mes: "The thunderstorm rattles the <b>shutters</b>." }),
+  );
   await program.call("POST", `/api/v1/characters/${encodeURIComponent(wenzel.id)}/chats`, {});
   const { page } = await visit(tavern);
   await enter(page, tavern, "ada", "by candlelight", "/search");
@@ -188,7 +285,10 @@ test("the search finds what was said and opens the chat at the place", async (t)
   const hit = page.getByRole("listitem").filter({ hasText: "Wenzel" }).first();
   await hit.locator("mark").waitFor();
   await page.keyboard.press("ArrowDown");
-  assert.match((await page.evaluate(() => /** @type {HTMLAnchorElement} */ (document.activeElement).href)) ?? "", /\/chat\?character=Wenzel&chat=.+&message=0$/);
+  assert.match(
+    (await page.evaluate(() => /** @type {HTMLAnchorElement} */ (document.activeElement).href)) ?? "",
+    /\/chat\?character=Wenzel&chat=.+&message=0$/,
+  );
   assert.equal(new URL(page.url()).searchParams.get("q"), "thunder", "the address keeps the words");
   await page.keyboard.press("ArrowUp");
   assert.equal(await page.evaluate(() => document.activeElement?.tagName), "INPUT");
@@ -228,5 +328,8 @@ test("what was deleted is brought back, erased, emptied", async (t) => {
   await drawn(page);
   await page.getByRole("heading", { name: "Nothing here" }).waitFor();
   const { items } = await program.call("GET", "/api/v1/characters");
-  assert.deepEqual(items.map((/** @type {any} */ one) => one.name), ["Wenzel"]);
+  assert.deepEqual(
+    items.map((/** @type {any} */ one) => one.name),
+    ["Wenzel"],
+  );
 });

@@ -206,7 +206,10 @@ function card(item, favour) {
       { class: "card-words" },
       h(
         "a",
-        { class: "card-name", href: item.damaged ? `/characters?id=${part(item.id)}` : chatPath({ character: item.id }) },
+        {
+          class: "card-name",
+          href: item.damaged ? `/characters?id=${part(item.id)}` : chatPath({ character: item.id }),
+        },
         h("bdi", null, item.name || item.id),
       ),
       h("p", { class: "card-tags" }, item.damaged ? "cannot be read" : item.tags.join(" · ")),

@@ -161,7 +161,8 @@ export function chatPath({ character, chat, message }) {
 export const part = (id) => encodeURIComponent(id);
 
 /** The address of a picture of ours; anything else is not loaded. @param {string | undefined} src */
-export const ownPicture = (src) => (src && src.startsWith("/") && !src.startsWith("//") ? src : "/img/default-user.png");
+export const ownPicture = (src) =>
+  src && src.startsWith("/") && !src.startsWith("//") ? src : "/img/default-user.png";
 
 /** The same picture, made small by the server. @param {string | undefined} src */
 export const smallPicture = (src) => {
