@@ -212,6 +212,21 @@ impl App {
         Ok(())
     }
 
+    /// Brings a settings snapshot back; the present settings become one first.
+    pub fn restore_snapshot(&self, handle: &Handle, name: &str, origin: &Origin) -> Result<()> {
+        self.settings.restore_snapshot(handle, name)?;
+        self.portraits.forget(handle);
+        self.events.record(Event::new(What::SnapshotRestored, origin).to(handle).with("snapshot", name));
+        Ok(())
+    }
+
+    /// Deletes a settings snapshot for good.
+    pub fn remove_snapshot(&self, handle: &Handle, name: &str, origin: &Origin) -> Result<()> {
+        self.settings.remove_snapshot(handle, name)?;
+        self.events.record(Event::new(What::SnapshotDeleted, origin).to(handle).with("snapshot", name));
+        Ok(())
+    }
+
     /// Somebody's settings back to the defaults; a snapshot is made first.
     pub fn reset_settings(&self, handle: &Handle, origin: &Origin) -> Result<()> {
         self.settings.reset(handle)?;
@@ -271,6 +286,11 @@ impl App {
         let chosen = persona.or_else(|| header.as_ref()?.ours("persona")?.as_str());
         let persona = self.persona(who, chosen)?;
         Ok(Message::new(&persona.name, true, text))
+    }
+
+    /// What a person is called in their chats, unless a chat says otherwise.
+    pub fn name_of(&self, who: &Account) -> Result<String> {
+        Ok(self.persona(who, None)?.name)
     }
 
     /// Who the person is: a persona, or just themselves.

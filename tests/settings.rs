@@ -178,6 +178,7 @@ fn bringing_a_snapshot_back_keeps_what_was_there() {
         diff["changes"].as_array().unwrap().iter().map(|c| (c["path"].clone(), c["kind"].clone())).collect();
     assert!(kinds.contains(&(json!(["words"]), json!("changed"))), "{diff}");
     ada.post(&format!("/api/v1/me/snapshots/{first}/restore"), json!({})).expect(204);
+    assert_eq!(house.events("settings_snapshot_restored").last().unwrap()["details"]["snapshot"], first);
     assert_eq!(house.settings_of("ada"), json!({ "words": "first" }));
     let list = ada.get("/api/v1/me/snapshots").expect(200).json();
     let kept = list.as_array().unwrap().iter().find(|snapshot| snapshot["name"] != json!(first)).unwrap();

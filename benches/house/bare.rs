@@ -32,9 +32,10 @@ pub struct Bare {
 }
 
 impl Bare {
-    /// Starts one that gives `answer` to every request. If it is to save something, it first reads the request's body and
-    /// writes `saves` instead, the bytes that ours makes of it, into the subfolder of `folder` that the path names.
-    pub fn start(answer: &Answer, folder: &Path, saves: Option<&[u8]>) -> Result<Self> {
+    /// Starts one that gives `answer` to every request; what it needs for that is put into `folder`. If it is to save
+    /// something, it first reads the request's body and writes the bytes of `saves` instead, which ours makes of it, into
+    /// the subfolder of the folder of `saves` that the path names.
+    pub fn start(answer: &Answer, folder: &Path, saves: Option<(&[u8], &Path)>) -> Result<Self> {
         let sample = folder.join("answer.http");
         let mut text = String::from("HTTP/1.1 200 OK\r\n");
         for (name, value) in
@@ -46,9 +47,10 @@ impl Bare {
         bytes.extend_from_slice(&answer.body);
         fs::write(&sample, bytes)?;
         let mut arguments = vec![FLAG, sample.to_str().context("a path in UTF-8")?];
-        if let Some(bytes) = saves {
-            fs::write(folder.join(SAVED), bytes)?;
-            arguments.push(folder.to_str().context("a path in UTF-8")?);
+        let saved = folder.join(SAVED);
+        if let Some((bytes, root)) = saves {
+            fs::write(&saved, bytes)?;
+            arguments.extend([saved.to_str().context("a path in UTF-8")?, root.to_str().context("a path in UTF-8")?]);
         }
         let mut running = Running::myself(&arguments)?;
         let out = running.0.stdout.take().context("no output")?;
@@ -60,9 +62,9 @@ impl Bare {
 
 /// What the child does: serves until it is killed.
 pub fn serve(what: &[&str]) -> Result<()> {
-    let (sample, folder) = match what {
+    let (sample, saves) = match what {
         [sample] => (sample, None),
-        [sample, folder] => (sample, Some(PathBuf::from(folder))),
+        [sample, saved, root] => (sample, Some((saved, PathBuf::from(root)))),
         _ => bail!("this is for the benchmark itself"),
     };
     let bytes = fs::read(sample)?;
@@ -72,7 +74,10 @@ pub fn serve(what: &[&str]) -> Result<()> {
     for (name, value) in &answer.headers {
         headers.append(hyper::header::HeaderName::from_bytes(name.as_bytes())?, value.parse()?);
     }
-    let saved = folder.as_ref().map_or(Ok(Vec::new()), |folder| fs::read(folder.join(SAVED)))?;
+    let (saved, folder) = match saves {
+        Some((saved, root)) => (fs::read(saved)?, Some(root)),
+        None => (Vec::new(), None),
+    };
     let peer = Arc::new(Peer { headers, body: answer.body.into(), folder, saved: saved.into() });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(64).build()?;
     runtime.block_on(async {
@@ -121,11 +126,11 @@ impl Peer {
 
 /// The least that makes a saved file survive a power cut.
 fn save(folder: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = folder.join("settings.tmp");
+    let temporary = folder.join("peer.tmp");
     let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&temporary, folder.join("settings.json"))?;
+    fs::rename(&temporary, folder.join("peer.json"))?;
     File::open(folder)?.sync_all()
 }
 

@@ -38,11 +38,11 @@ pub fn measure_saves(house: &House) -> Result<Vec<Row>> {
         answer = Some(http::ask(&mut http::connect(house.address)?, &request)?);
         ours.push(request);
         theirs.push(http::request("POST", &format!("/{}", server::handle(n)), &[], &settings));
-        std::fs::create_dir_all(folder.join(server::handle(n)))?;
     }
     let Some(answer) = answer else { return Ok(Vec::new()) };
     let saved = std::fs::read(house.user(0).join("settings.json"))?;
-    let peer = Bare::start(&answer, &folder, Some(&saved))?;
+    // Into the same folders: what a file system asks for a new file depends on where it is.
+    let peer = Bare::start(&answer, &folder, Some((&saved, &house.data())))?;
     let rounds = alternate(house, &ours, &peer, &theirs)?;
     Ok(rows(&format!("POST /api/settings/save, {} kB", settings.len() / 1000), Bound::AtLeast(0.8), &rounds))
 }

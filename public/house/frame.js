@@ -42,7 +42,12 @@ const rooms = [
 /** @param {(typeof rooms)[number]} room @param {string} [kind] */
 function way(room, kind) {
   const here = location.pathname === room.path ? "page" : undefined;
-  return h("a", { class: kind, href: room.path, "aria-current": here }, icon(room.drawing), h("span", null, room.words));
+  return h(
+    "a",
+    { class: kind, href: room.path, "aria-current": here },
+    icon(room.drawing),
+    h("span", null, room.words),
+  );
 }
 
 /** @param {Me} me */
@@ -51,7 +56,9 @@ function ways(me) {
   return h(
     "nav",
     { "aria-label": "Rooms" },
-    open.filter((room) => room.place !== "more").map((room) => way(room, room.place === "wide" ? "wide-only" : undefined)),
+    open
+      .filter((room) => room.place !== "more")
+      .map((room) => way(room, room.place === "wide" ? "wide-only" : undefined)),
     moreRooms(open),
   );
 }

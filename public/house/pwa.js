@@ -9,8 +9,12 @@ const script = "/sw.js";
 export function beInstallable() {
   if (!("serviceWorker" in navigator) || !isSecureContext) return;
   const begin = () => {
-    const url = types ? types.createPolicy("tavernkeep-worker", { createScriptURL: () => script }).createScriptURL("") : script;
-    navigator.serviceWorker.register(url, { updateViaCache: "none" }).catch((reason) => console.warn("the worker was not taken on", reason));
+    const url = types
+      ? types.createPolicy("tavernkeep-worker", { createScriptURL: () => script }).createScriptURL("")
+      : script;
+    navigator.serviceWorker
+      .register(url, { updateViaCache: "none" })
+      .catch((reason) => console.warn("the worker was not taken on", reason));
   };
   if (document.readyState === "complete") begin();
   else addEventListener("load", begin, { once: true });

@@ -32,7 +32,12 @@ const sections = [
   ],
   ["undo", "undo", "Undo points", "What restores and resets put aside, so that you can change your mind."],
   ["sessions", "screen", "Sessions", "Where you are signed in. End what you do not know."],
-  ["keys", "plug", "API keys", "For programs of yours that speak OpenAI's dialect: they ask this house's models as you."],
+  [
+    "keys",
+    "plug",
+    "API keys",
+    "For programs of yours that speak OpenAI's dialect: they ask this house's models as you.",
+  ],
   ["afresh", "ember", "Start afresh", "Both can be brought back by an undo point or a snapshot."],
 ];
 

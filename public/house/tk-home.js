@@ -1,7 +1,12 @@
-// The home page: who you are, and the ways to the rooms that are built.
+// The home page: who you are, and your chats of late, and the ways to the rooms.
+import { get } from "./api.js";
 import { define, fill, h } from "./dom.js";
+import { ago, fullDate } from "./format.js";
 import { maySeeUsers, meOf, openPage, portrait, roleName } from "./frame.js";
 import { icon } from "./icons.js";
+import { chatPath, smallPicture } from "./shelf/parts.js";
+
+/** @typedef {{character: string, characterName: string, avatar?: string, chat: string, modified: number, preview?: string, generation?: string | null}} ChatItem */
 
 function greeting() {
   const hour = new Date().getHours();
@@ -29,6 +34,7 @@ function door(href, drawing, title, words) {
 define("tk-home", (element) =>
   openPage(element, (place, known) => {
     const me = meOf(known);
+    const recent = h("section", { "aria-labelledby": "recent", hidden: true });
     fill(
       place,
       h(
@@ -59,30 +65,47 @@ define("tk-home", (element) =>
           ),
         ),
       ),
+      recent,
       h(
         "ul",
         { class: "doors" },
-        door("/account", "key", "Your account", "Name and picture, password, settings snapshots, backup and sessions."),
+        door("/chat", "chat", "Chat", "Sit down and talk; the reply goes on when you put the phone away."),
+        door("/characters", "cards", "Characters", "Everyone you can talk to. Bring cards in, write your own."),
+        door("/connections", "plug", "Models", "Who answers: on this machine, or a provider you have a key for."),
+        door("/account", "key", "Your account", "Name and picture, password, backups, sessions, API keys."),
         maySeeUsers(me) &&
           door("/users", "people", "The people", "Who lives here, what they may do, and how to let someone new in."),
       ),
-      h(
-        "section",
-        { class: "sheet soon", "aria-labelledby": "soon" },
-        h("h2", { id: "soon" }, "The common room is still being built"),
-        h(
-          "p",
-          null,
-          "Chatting in these pages comes in a later version; this one lays the house: accounts, everyone's own data, backups and the way back in. " +
-            "Your characters and chats are safe in your folder until then.",
-        ),
-        h(
-          "p",
-          null,
-          "A SillyTavern folder can move in already: its people sign in here with the passwords they know, and nothing " +
-            "in it is changed.",
-        ),
-      ),
     );
+    return takeUp(recent);
   }),
 );
+
+/** The chats of late, to be taken up again. Whoever has none finds the doors below. @param {HTMLElement} place */
+async function takeUp(place) {
+  /** @type {{items: ChatItem[]}} */
+  const { items } = await get("/api/v1/chats?limit=4").catch(() => ({ items: [] }));
+  if (items.length === 0) return;
+  fill(place, h("h2", { id: "recent" }, "Where you left off"), h("ul", { class: "recent" }, items.map(chat)));
+  place.hidden = false;
+}
+
+/** @param {ChatItem} item */
+function chat(item) {
+  return h(
+    "li",
+    null,
+    h(
+      "a",
+      { class: "recent-chat", href: chatPath(item) },
+      portrait(smallPicture(item.avatar)),
+      h(
+        "span",
+        null,
+        h("strong", null, h("bdi", null, item.characterName)),
+        h("span", { class: "recent-words", dir: "auto" }, item.preview ?? ""),
+        h("time", { title: fullDate(item.modified) }, item.generation ? "is writing now" : ago(item.modified)),
+      ),
+    ),
+  );
+}

@@ -42,13 +42,19 @@ async function draw(again) {
   const answer = await get("/api/v1/me/keys");
   /** @type {ApiKey[]} */
   const keys = Array.isArray(answer) ? answer : answer.keys;
-  if (keys.length === 0) return h("p", { class: "empty" }, "None yet. A key lets a program of yours ask the models of this house.");
-  return h("ul", { class: "rows" }, keys.map((key) => row(key, again)));
+  if (keys.length === 0)
+    return h("p", { class: "empty" }, "None yet. A key lets a program of yours ask the models of this house.");
+  return h(
+    "ul",
+    { class: "rows" },
+    keys.map((key) => row(key, again)),
+  );
 }
 
 /** @param {ApiKey} key @param {() => Promise<void>} again */
 function row(key, again) {
   const over = key.expires !== null && key.expires < Date.now();
+  const ended = key.ended && !over;
   const ends = key.expires === null ? "does not expire" : `${over ? "expired" : "expires"} ${ago(key.expires)}`;
   const used = key.lastUsed ? `used ${ago(key.lastUsed)}` : "not used yet";
   return h(
@@ -62,7 +68,17 @@ function row(key, again) {
       h("span", { class: "hint", title: fullDate(key.created) }, `made ${ago(key.created)} · ${ends} · ${used}`),
     ),
     over && h("span", { class: "badge" }, "expired"),
-    h("button", { type: "button", class: "button small", "aria-label": `Revoke ${key.name}`, onclick: () => revoke(key, again) }, "Revoke"),
+    ended &&
+      h(
+        "span",
+        { class: "badge", title: "Your password or your rights have changed since." },
+        "ended with your password",
+      ),
+    h(
+      "button",
+      { type: "button", class: "button small", "aria-label": `Revoke ${key.name}`, onclick: () => revoke(key, again) },
+      "Revoke",
+    ),
   );
 }
 
@@ -78,7 +94,10 @@ function newKey(again) {
       const wanted = name.input.value.trim();
       if (!wanted) refuse(name, "A name needs at least one letter.");
       const days = Number(life.input.value);
-      const made = await post("/api/v1/me/keys", { name: wanted, ...(days > 0 ? { expires: Date.now() + days * DAY } : {}) });
+      const made = await post("/api/v1/me/keys", {
+        name: wanted,
+        ...(days > 0 ? { expires: Date.now() + days * DAY } : {}),
+      });
       await again();
       setTimeout(() => showOnce(made), 0);
     },
@@ -87,10 +106,21 @@ function newKey(again) {
 
 /** The one time that a key is seen. @param {ApiKey & {key: string}} made */
 function showOnce(made) {
-  const shown = h("input", { type: "text", readonly: true, value: made.key, class: "secret", "aria-label": "The key", spellcheck: "false" });
+  const shown = h("input", {
+    type: "text",
+    readonly: true,
+    value: made.key,
+    class: "secret",
+    "aria-label": "The key",
+    spellcheck: "false",
+  });
   const copied = form({
     body: [
-      h("p", null, "Copy it now: it is shown this once, and kept here only as a fingerprint. Whoever has it can ask models as you."),
+      h(
+        "p",
+        null,
+        "Copy it now: it is shown this once, and kept here only as a fingerprint. Whoever has it can ask models as you.",
+      ),
       shown,
     ],
     submit: "Copy",
@@ -141,7 +171,15 @@ function howTo() {
     "details",
     { class: "look" },
     h("summary", null, "How a program uses it"),
-    h("p", null, "Whatever speaks OpenAI's dialect works. Its base URL is ", h("code", null, base), ", its key one from above. Models are those of your connections, and ", h("code", null, "character:Name"), " for your characters."),
+    h(
+      "p",
+      null,
+      "Whatever speaks OpenAI's dialect works. Its base URL is ",
+      h("code", null, base),
+      ", its key one from above. Models are those of your connections, and ",
+      h("code", null, "character:Name"),
+      " for your characters.",
+    ),
     h("pre", { tabindex: "0", "aria-label": "Example in Python" }, code),
   );
 }

@@ -207,7 +207,7 @@ impl Accounts {
             .map_err(|wait| too_many(Act::Reset, wait))?;
         let code = self.codes.make(Purpose::Reset, account, self.rules.code_length)?;
         self.console.say(format!("{}, your account reset code is: {code}", account.name));
-        Ok(())
+        self.note(What::ResetRequested, Some(account), visitor, &[]).await
     }
 
     /// Checks the password, then the code, of someone who wants to reset their folder.
@@ -221,6 +221,7 @@ impl Accounts {
         self.count(Act::Reset, self.rules.reset_tries, CODE_WINDOW, visitor).await?;
         self.confirm_password(account, password, visitor).await?;
         if self.codes.redeem(Purpose::Reset, account, code).is_none() {
+            self.note(What::FolderReset, Some(account), visitor, &[("outcome", "wrong code")]).await?;
             return Err(Error::forbidden("wrong_code", "Incorrect code"));
         }
         self.networks.clear(&(Act::Reset, visitor.network()));
@@ -245,6 +246,7 @@ impl Accounts {
             return Ok(());
         }
         self.brake.wrong(account.handle.as_str());
+        self.note(What::WrongPassword, Some(account), visitor, &[("how", "confirmation")]).await?;
         Err(Error::forbidden("wrong_password", "Incorrect password"))
     }
 

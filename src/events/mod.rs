@@ -60,8 +60,14 @@ pub enum What {
     Restored,
     /// An undo point was brought back or removed.
     Undone,
+    /// A settings snapshot was brought back.
+    SnapshotRestored,
+    /// A settings snapshot was deleted.
+    SnapshotDeleted,
     /// Settings were reset to the defaults.
     SettingsReset,
+    /// A code for resetting a whole folder was printed.
+    ResetRequested,
     /// A whole folder was reset.
     FolderReset,
     /// A SillyTavern folder was taken over.
@@ -97,7 +103,10 @@ impl What {
             Self::BackupTaken => "backup_taken",
             Self::Restored => "backup_restored",
             Self::Undone => "restore_undone",
+            Self::SnapshotRestored => "settings_snapshot_restored",
+            Self::SnapshotDeleted => "settings_snapshot_deleted",
             Self::SettingsReset => "settings_reset",
+            Self::ResetRequested => "reset_requested",
             Self::FolderReset => "user_data_reset",
             Self::TakenOver => "sillytavern_taken_over",
             Self::HouseConnection => "house_connection_changed",

@@ -147,18 +147,7 @@ impl Call {
 
     /// The whole body, unpacked if the client packed it, up to the route's limit.
     pub async fn bytes(&mut self) -> Result<Bytes> {
-        let announced = self.announced().unwrap_or(0).min(SMALL);
-        let mut whole = BytesMut::with_capacity(announced);
-        while let Some(chunk) = self.next_chunk().await? {
-            if (whole.len() + chunk.len()) as u64 > self.limit {
-                return Err(too_large(self.limit));
-            }
-            whole.extend_from_slice(&chunk);
-            if whole.len() > SMALL {
-                self.wait_for_room().await?;
-            }
-        }
-        let packed = whole.freeze();
+        let packed = self.whole_body().await?;
         let coding = self.header(header::CONTENT_ENCODING.as_str()).map(str::to_ascii_lowercase);
         let limit = self.limit.min((packed.len() * LOOSEST).max(SMALL) as u64);
         match coding.as_deref() {
@@ -173,6 +162,33 @@ impl Call {
             }
             Some(_) => Err(Error::new(Kind::Unsupported, "unsupported", "This content encoding is not understood.")),
         }
+    }
+
+    /// The body as it was sent. One that comes in a single piece is not copied.
+    async fn whole_body(&mut self) -> Result<Bytes> {
+        let Some(first) = self.chunk_within(0).await? else { return Ok(Bytes::new()) };
+        let Some(second) = self.chunk_within(first.len()).await? else { return Ok(first) };
+        let announced = self.announced().unwrap_or(0).min(SMALL);
+        let mut whole = BytesMut::with_capacity(announced.max(first.len() + second.len()));
+        whole.extend_from_slice(&first);
+        whole.extend_from_slice(&second);
+        while let Some(chunk) = self.chunk_within(whole.len()).await? {
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// The next piece of a body of which `before` bytes are there, within the route's limit.
+    async fn chunk_within(&mut self, before: usize) -> Result<Option<Bytes>> {
+        let Some(chunk) = self.next_chunk().await? else { return Ok(None) };
+        let length = before + chunk.len();
+        if length as u64 > self.limit {
+            return Err(too_large(self.limit));
+        }
+        if length > SMALL {
+            self.wait_for_room().await?;
+        }
+        Ok(Some(chunk))
     }
 
     /// Waits until few enough large bodies are held, and counts as one until the request is answered.

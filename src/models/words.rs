@@ -110,7 +110,7 @@ impl Words {
         upstream(
             "model_cut",
             format!(
-                "The connection to “{}” broke in the middle of the answer. What came is there; try to continue.",
+                "The connection to “{}” broke before the answer was whole. What came of it is kept; try again.",
                 self.name
             ),
         )

@@ -450,8 +450,7 @@ fn hand_over(made: &File, folder: &Path) {
         return;
     }
     let handed = fs::metadata(folder).and_then(|above| {
-        let made_as = made.metadata()?;
-        if above.uid() == 0 || made_as.uid() == above.uid() {
+        if above.uid() == 0 || made.metadata()?.uid() == above.uid() {
             return Ok(());
         }
         fchown(made, Some(above.uid()), Some(above.gid()))

@@ -22,7 +22,9 @@ test("the manifest says all that an installation needs", async (t) => {
   assert.equal(manifest.name, "Tavernkeep");
   assert.equal(manifest.display, "standalone");
   assert.ok(manifest.icons.some((/** @type {any} */ icon) => icon.purpose === "maskable"));
-  const files = [...manifest.icons, ...manifest.shortcuts.flatMap((/** @type {any} */ way) => way.icons)].map((icon) => icon.src);
+  const files = [...manifest.icons, ...manifest.shortcuts.flatMap((/** @type {any} */ way) => way.icons)].map(
+    (icon) => icon.src,
+  );
   for (const path of new Set(files)) {
     const answer = await context.request.get(tavern.url + path);
     assert.equal(answer.status(), 200, path);
@@ -34,7 +36,10 @@ test("the manifest says all that an installation needs", async (t) => {
   }
   const { installabilityErrors } = await devtools.send("Page.getInstallabilityErrors");
   // The windows of tests are private ones, in which nothing is installed.
-  assert.deepEqual(installabilityErrors.filter((error) => error.errorId !== "in-incognito"), []);
+  assert.deepEqual(
+    installabilityErrors.filter((error) => error.errorId !== "in-incognito"),
+    [],
+  );
 });
 
 test("what the worker keeps is the house's own furniture, and nothing of anybody's", async (t) => {
@@ -83,7 +88,11 @@ for (const [width, dark] of /** @type {[number, boolean][]} */ ([
     // The address has stayed that of the page that was wanted.
     await page.getByRole("heading", { name: "Your account" }).waitFor();
     // While it was offline the browser logged what it could not load.
-    tavern.faults.splice(0, tavern.faults.length, ...tavern.faults.filter((fault) => !/ERR_INTERNET_DISCONNECTED|ERR_FAILED/.test(fault)));
+    tavern.faults.splice(
+      0,
+      tavern.faults.length,
+      ...tavern.faults.filter((fault) => !/ERR_INTERNET_DISCONNECTED|ERR_FAILED/.test(fault)),
+    );
   });
 
 test("a new version of a file is shown at once, not what was kept of the old one", async (t) => {
@@ -93,7 +102,10 @@ test("a new version of a file is shown at once, not what was kept of the old one
   await taken(page);
   await page.evaluate(async () => {
     const cache = await caches.open((await caches.keys())[0]);
-    await cache.put("/house/format.js", new Response("throw new Error('an old one')", { headers: { "Content-Type": "text/javascript" } }));
+    await cache.put(
+      "/house/format.js",
+      new Response("throw new Error('an old one')", { headers: { "Content-Type": "text/javascript" } }),
+    );
   });
   await page.goto(`${tavern.url}/account`);
   await page.getByRole("heading", { name: "Your account" }).waitFor();

@@ -90,8 +90,20 @@ export function arrivals(place, files, way) {
     );
   };
   tell();
-  fill(list, rows.map((row) => row.root));
-  fill(place, h("section", { class: "sheet arrivals", "aria-label": "Files on their way in" }, words, list, h("div", { class: "actions" }, end, shut)));
+  fill(
+    list,
+    rows.map((row) => row.root),
+  );
+  fill(
+    place,
+    h(
+      "section",
+      { class: "sheet arrivals", "aria-label": "Files on their way in" },
+      words,
+      list,
+      h("div", { class: "actions" }, end, shut),
+    ),
+  );
   const queue = [...rows];
   const worker = async () => {
     for (let row = queue.shift(); row; row = queue.shift()) {
@@ -122,15 +134,28 @@ function arrival(file, way, stop) {
   const bar = h("progress", { max: "1", value: 0, "aria-label": file.name });
   const state = h("span", { class: "hint" }, size(file.size));
   const mark = h("span", null, icon("bring"));
-  const root = h("li", null, mark, h("div", { class: "row-words" }, h("strong", { dir: "auto" }, file.name), state), bar);
+  const root = h(
+    "li",
+    null,
+    mark,
+    h("div", { class: "row-words" }, h("strong", { dir: "auto" }, file.name), state),
+    bar,
+  );
   /** @type {any} */
   let came = null;
   const send = async () => {
     try {
       if (stop.aborted) throw new ApiError(0, "stopped", "Stopped before it was sent.");
-      came = await upload(way.path, file, file.type || "application/octet-stream", (done, total) => (bar.value = total ? done / total : 0), stop, {
-        "X-File-Name": encodeURIComponent(file.name),
-      });
+      came = await upload(
+        way.path,
+        file,
+        file.type || "application/octet-stream",
+        (done, total) => (bar.value = total ? done / total : 0),
+        stop,
+        {
+          "X-File-Name": encodeURIComponent(file.name),
+        },
+      );
       fill(mark, icon("check"));
       fill(state, "is ", h("a", { href: way.href(came) }, way.name(came)), " now");
       return true;

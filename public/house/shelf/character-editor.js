@@ -8,7 +8,6 @@ import { sayThere } from "../frame.js";
 import { count } from "../format.js";
 import { icon } from "../icons.js";
 import { setMarkup } from "../markup.js";
-import { say } from "../messages.js";
 import { pictureEditor } from "../picture.js";
 import { Editing } from "./editing.js";
 import { blank, drawEntries, listed, nameOf } from "./entries.js";
@@ -41,7 +40,7 @@ const fields = {
 /** @param {Character} view */
 function stateOf(view) {
   const values = Object.fromEntries(Object.keys(fields).map((key) => [key, /** @type {any} */ (view)[key] ?? null]));
-  return { version: view.version, values };
+  return { version: view.version, values: { ...values, world: view.world ?? "" } };
 }
 
 /** A value of a field as people read it. @param {any} value @returns {string} */
@@ -50,7 +49,9 @@ function words(value) {
   if (value && typeof value === "object") {
     if ("prompt" in value) return `${value.prompt}\n(depth ${value.depth}, ${value.role})`;
     const entries = listed(value.entries).map(([, entry]) => entry);
-    return entries.length > 0 ? entries.map((entry) => `${nameOf("card", entry)}: ${entry.content ?? ""}`).join("\n\n") : "No entries";
+    return entries.length > 0
+      ? entries.map((entry) => `${nameOf("card", entry)}: ${entry.content ?? ""}`).join("\n\n")
+      : "No entries";
   }
   return String(value ?? "");
 }
@@ -89,9 +90,25 @@ export async function characterEditor(place, id, me) {
         "div",
         { class: "alert", role: "alert" },
         icon("warn"),
-        h("div", null, h("strong", null, "This card cannot be read. "), "The file is left as it is; its picture can still be seen. ", typeof view.damaged === "string" ? view.damaged : ""),
+        h(
+          "div",
+          null,
+          h("strong", null, "This card cannot be read. "),
+          "The file is left as it is; its picture can still be seen. ",
+          typeof view.damaged === "string" ? view.damaged : "",
+        ),
       ),
-    h("div", { class: "one" }, side(path, editing, () => view, (next) => (view = next)), h("div", null, sheets, editing.bar.root)),
+    h(
+      "div",
+      { class: "one" },
+      side(
+        path,
+        editing,
+        () => view,
+        (next) => (view = next),
+      ),
+      h("div", null, sheets, editing.bar.root),
+    ),
   );
   showNotes();
   await editing.open();
@@ -108,35 +125,45 @@ function side(path, editing, now, became) {
     fill(error);
     void busy(pressed, work).catch((reason) => complain(error, reason));
   };
-  const again = async () => {
-    became(await get(path));
-    editing.rebase(stateOf(now()));
-  };
   const picture = pictureEditor(ownPicture(now().avatar), false, `${path}/picture`, undefined, {
     form: CARD_PICTURE,
     put: async (png) => {
-      await put(`${path}/picture`, png);
-      await again();
+      became(await put(`${path}/picture`, png));
+      editing.rebase(stateOf(now()));
       return { avatar: now().avatar };
     },
   });
-  const star = button([icon("star"), "Favourite"], () =>
-    act(star, async () => {
-      const favorite = star.getAttribute("aria-pressed") !== "true";
-      const version = editing.dirty ? (await get(path)).version : editing.version;
-      became(await patch(path, { version, favorite }));
-      editing.rebase(stateOf(now()));
-      star.setAttribute("aria-pressed", String(favorite));
-    }), "toggle");
+  const star = button(
+    [icon("star"), "Favourite"],
+    () =>
+      act(star, async () => {
+        const favorite = star.getAttribute("aria-pressed") !== "true";
+        const version = editing.dirty ? (await get(path)).version : editing.version;
+        became(await patch(path, { version, favorite }));
+        editing.rebase(stateOf(now()));
+        star.setAttribute("aria-pressed", String(favorite));
+      }),
+    "toggle",
+  );
   star.setAttribute("aria-pressed", String(now().favorite));
   const twin = button([icon("copy"), "Duplicate"], () =>
     act(twin, async () => {
       const made = await post(`${path}/duplicate`);
       sayThere(`/characters?id=${part(made.id)}`, "This is the copy.");
-    }));
+    }),
+  );
   /** @param {string} format */
   const out = (format) =>
-    h("a", { class: "button", href: `${path}/export?format=${format}`, download: true, "aria-label": `Export as ${format.toUpperCase()}` }, format.toUpperCase());
+    h(
+      "a",
+      {
+        class: "button",
+        href: `${path}/export?format=${format}`,
+        download: true,
+        "aria-label": `Export as ${format.toUpperCase()}`,
+      },
+      format.toUpperCase(),
+    );
   return h(
     "aside",
     { class: "one-side", "aria-label": "The card" },
@@ -154,10 +181,17 @@ function side(path, editing, now, became) {
 
 /** @param {string} path @param {Character} view @param {Editing} editing */
 function rename(path, view, editing) {
-  const name = field("Name", { value: view.name, maxlength: "100", autocomplete: "off" }, "The card's file and its chats are renamed along.");
+  const name = field(
+    "Name",
+    { value: view.name, maxlength: "100", autocomplete: "off" },
+    "The card's file and its chats are renamed along.",
+  );
   askDialog({
     title: `Rename ${view.name}`,
-    body: [editing.dirty && h("p", { class: "warning" }, "Save or discard your changes first; they belong to the old name."), name.root],
+    body: [
+      editing.dirty && h("p", { class: "warning" }, "Save or discard your changes first; they belong to the old name."),
+      name.root,
+    ],
     submit: "Rename",
     run: async () => {
       const wanted = name.input.value.trim();
@@ -187,7 +221,8 @@ function remove(path, view) {
 /** All sheets of fields. @param {Record<string, any>} values @param {Editing} editing @param {HTMLElement} notes */
 function draw(values, editing, notes) {
   /** @param {string} key @param {string} [hint] @param {number} [rows] */
-  const text = (key, hint, rows = 3) => measured(fields[key], values[key] ?? "", (value) => editing.set(key, value), hint, rows).root;
+  const text = (key, hint, rows = 3) =>
+    measured(fields[key], values[key] ?? "", (value) => editing.set(key, value), hint, rows).root;
   /** @param {string} key @param {string} [hint] */
   const line = (key, hint) => {
     const made = field(fields[key], { value: values[key] ?? "", autocomplete: "off", dir: "auto" }, hint);
@@ -202,27 +237,51 @@ function draw(values, editing, notes) {
       { class: "sheet", "aria-labelledby": "who" },
       h("h2", { id: "who" }, "Who they are"),
       text("description", "Looks, manner, history: whatever the model should always know.", 6),
-      fold("Personality and scenario", () => [text("personality", "In a few words."), text("scenario", "Where and when you meet.")], {
-        open: Boolean(values.personality || values.scenario),
-      }),
-      fold("How it begins", () => [text("firstMessage", "What they say first. It sets tone and length of all that follows.", 5), greetingList(greetings, editing)], {
-        open: true,
-        hint: greetings.length > 0 ? count(greetings.length + 1, "greeting") : undefined,
-      }),
-      fold("Example messages", () => text("exampleMessages", "Each example begins with a line <START>; {{user}}: and {{char}}: say who speaks.", 5), {
-        open: Boolean(values.exampleMessages),
-      }),
+      fold(
+        "Personality and scenario",
+        () => [text("personality", "In a few words."), text("scenario", "Where and when you meet.")],
+        {
+          open: Boolean(values.personality || values.scenario),
+        },
+      ),
+      fold(
+        "How it begins",
+        () => [
+          text("firstMessage", "What they say first. It sets tone and length of all that follows.", 5),
+          greetingList(greetings, editing),
+        ],
+        {
+          open: true,
+          hint: greetings.length > 0 ? count(greetings.length + 1, "greeting") : undefined,
+        },
+      ),
+      fold(
+        "Example messages",
+        () =>
+          text(
+            "exampleMessages",
+            "Each example begins with a line <START>; {{user}}: and {{char}}: say who speaks.",
+            5,
+          ),
+        {
+          open: Boolean(values.exampleMessages),
+        },
+      ),
     ),
     h(
       "section",
       { class: "sheet", "aria-labelledby": "scenes" },
       h("h2", { id: "scenes" }, "Behind the scenes"),
-      fold("Instructions", () => [
-        text("systemPrompt", "In place of your own system prompt; {{original}} puts that in."),
-        text("postHistoryInstructions", "Told after the last message; {{original}} puts your own in."),
-        depthPrompt(values.depthPrompt, editing),
-        talkativeness(values.talkativeness, editing),
-      ], { open: Boolean(values.systemPrompt || values.postHistoryInstructions || values.depthPrompt?.prompt) }),
+      fold(
+        "Instructions",
+        () => [
+          text("systemPrompt", "In place of your own system prompt; {{original}} puts that in."),
+          text("postHistoryInstructions", "Told after the last message; {{original}} puts your own in."),
+          depthPrompt(values.depthPrompt, editing),
+          talkativeness(values.talkativeness, editing),
+        ],
+        { open: Boolean(values.systemPrompt || values.postHistoryInstructions || values.depthPrompt?.prompt) },
+      ),
       fold("Lorebook", () => [worldChoice(values.world, editing), lorebook(values.lorebook, editing)], {
         hint: entries > 0 ? count(entries, "entry", "entries") : undefined,
         open: entries > 0 && entries <= 8,
@@ -235,7 +294,11 @@ function draw(values, editing, notes) {
       tagsField(values.tags ?? [], editing),
       h("div", { class: "grid-two" }, line("creator"), line("characterVersion")),
       notes,
-      fold("Notes of the maker", () => text("creatorNotes", "For people; the model never sees them. Markdown works.", 4), { open: !values.creatorNotes }),
+      fold(
+        "Notes of the maker",
+        () => text("creatorNotes", "For people; the model never sees them. Markdown works.", 4),
+        { open: !values.creatorNotes },
+      ),
     ),
   ];
 }
@@ -285,8 +348,18 @@ function greetingList(greetings, editing) {
           h(
             "div",
             { class: "row-actions" },
-            index > 0 && button([icon("up"), "Earlier"], () => put(swapped, index - 1), "small", `Greeting ${index + 2}: earlier`),
-            button([icon("trash"), "Remove"], () => put(now.filter((_, at) => at !== index), Math.max(0, index - 1)), "small", `Remove greeting ${index + 2}`),
+            index > 0 &&
+              button([icon("up"), "Earlier"], () => put(swapped, index - 1), "small", `Greeting ${index + 2}: earlier`),
+            button(
+              [icon("trash"), "Remove"],
+              () =>
+                put(
+                  now.filter((_, at) => at !== index),
+                  Math.max(0, index - 1),
+                ),
+              "small",
+              `Remove greeting ${index + 2}`,
+            ),
           ),
         );
       }),
@@ -308,33 +381,61 @@ function depthPrompt(value, editing) {
     now = { ...now, ...change };
     editing.set("depthPrompt", now.prompt === "" && !value ? null : now);
   };
-  const prompt = measured("Note in the chat", now.prompt, (text) => put({ prompt: text }), "Stands among the messages, so that it is not forgotten.");
-  const depth = field("At depth", { type: "number", min: "0", max: "999", value: now.depth, inputmode: "numeric" }, "0 is below the last message.");
+  const prompt = measured(
+    "Note in the chat",
+    now.prompt,
+    (text) => put({ prompt: text }),
+    "Stands among the messages, so that it is not forgotten.",
+  );
+  const depth = field(
+    "At depth",
+    { type: "number", min: "0", max: "999", value: now.depth, inputmode: "numeric" },
+    "0 is below the last message.",
+  );
   depth.input.addEventListener("input", () => {
     if (Number.isFinite(depth.input.valueAsNumber)) put({ depth: depth.input.valueAsNumber });
   });
-  const role = choice("Said by", [["system", "System"], ["user", "User"], ["assistant", "Character"]], now.role);
+  const role = choice(
+    "Said by",
+    [
+      ["system", "System"],
+      ["user", "User"],
+      ["assistant", "Character"],
+    ],
+    now.role,
+  );
   role.input.addEventListener("change", () => put({ role: role.input.value }));
   return h("div", null, prompt.root, h("div", { class: "grid-two" }, depth.root, role.root));
 }
 
 /** @param {number | null} value @param {Editing} editing */
 function talkativeness(value, editing) {
-  const made = field("Talkativeness", { type: "range", min: "0", max: "1", step: "0.05", value: value ?? 0.5 }, "How often they speak up in a group: shy at the left, chatty at the right.");
+  const made = field(
+    "Talkativeness",
+    { type: "range", min: "0", max: "1", step: "0.05", value: value ?? 0.5 },
+    "How often they speak up in a group: shy at the left, chatty at the right.",
+  );
   made.input.addEventListener("input", () => editing.set("talkativeness", made.input.valueAsNumber));
   return made.root;
 }
 
 /** The lorebook file that comes along with the card. @param {string | null} world @param {Editing} editing */
 function worldChoice(world, editing) {
-  const made = choice("Lorebook that comes along", [["", "None"]], world ?? "", "Used in every chat with this character, beside the card's own entries.");
-  made.input.addEventListener("change", () => editing.set("world", made.input.value || null));
+  const made = choice(
+    "Lorebook that comes along",
+    [["", "None"]],
+    world ?? "",
+    "Used in every chat with this character, beside the card's own entries.",
+  );
+  made.input.addEventListener("change", () => editing.set("world", made.input.value));
   get("/api/v1/lorebooks").then(
     (/** @type {{name: string}[]} */ books) => {
       const known = new Set([...made.input.options].map((option) => option.value));
-      made.input.append(...books.filter((book) => !known.has(book.name)).map((book) => h("option", { value: book.name }, book.name)));
+      made.input.append(
+        ...books.filter((book) => !known.has(book.name)).map((book) => h("option", { value: book.name }, book.name)),
+      );
     },
-    () => say("The list of lorebooks could not be fetched."),
+    () => made.hint("The list of lorebooks could not be fetched; what is chosen stays."),
   );
   return made.root;
 }
@@ -368,6 +469,14 @@ function lorebook(book, editing) {
 function tagsField(tags, editing) {
   const made = field("Tags", { value: tags.join(", "), autocomplete: "off", dir: "auto" }, "With commas between.");
   made.root.classList.add("wide");
-  made.input.addEventListener("input", () => editing.set("tags", made.input.value.split(",").map((tag) => tag.trim()).filter(Boolean)));
+  made.input.addEventListener("input", () =>
+    editing.set(
+      "tags",
+      made.input.value
+        .split(",")
+        .map((tag) => tag.trim())
+        .filter(Boolean),
+    ),
+  );
   return made.root;
 }

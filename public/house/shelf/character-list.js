@@ -7,7 +7,7 @@ import { ago, count, fullDate } from "../format.js";
 import { icon } from "../icons.js";
 import { errorPanel, explain, say } from "../messages.js";
 import { arrivals, dropAnywhere, fileButton } from "./arrivals.js";
-import { address, asked, button, chatPath, emptyRoom, ownPicture, pageHead, part, settled } from "./parts.js";
+import { address, asked, button, chatPath, emptyRoom, pageHead, part, settled, smallPicture } from "./parts.js";
 import { WindowGrid } from "./window-grid.js";
 
 /** @import {CardItem, CardPage, TagCount} from "./types.js" */
@@ -188,7 +188,7 @@ function card(item, favour) {
     icon("star"),
   );
   const picture = h("img", {
-    src: ownPicture(item.avatar),
+    src: smallPicture(item.avatar),
     alt: "",
     width: 160,
     height: 220,
@@ -206,7 +206,10 @@ function card(item, favour) {
       { class: "card-words" },
       h(
         "a",
-        { class: "card-name", href: item.damaged ? `/characters?id=${part(item.id)}` : chatPath({ character: item.id }) },
+        {
+          class: "card-name",
+          href: item.damaged ? `/characters?id=${part(item.id)}` : chatPath({ character: item.id }),
+        },
         h("bdi", null, item.name || item.id),
       ),
       h("p", { class: "card-tags" }, item.damaged ? "cannot be read" : item.tags.join(" · ")),

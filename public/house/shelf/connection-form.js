@@ -26,7 +26,18 @@ const kinds = [
 ];
 
 /** Names of built-in instruct templates. */
-const templates = ["chatml", "llama3", "llama2", "mistral", "gemma", "alpaca", "vicuna", "phi", "command-r", "deepseek"];
+const templates = [
+  "chatml",
+  "llama3",
+  "llama2",
+  "mistral",
+  "gemma",
+  "alpaca",
+  "vicuna",
+  "phi",
+  "command-r",
+  "deepseek",
+];
 
 /** How a model is asked. @type {[name: string, label: string, range: Record<string, string>, hint: string][]} */
 const numbers = [
@@ -63,7 +74,14 @@ export async function connectionForm(connection, me, again, scope = "own") {
   });
   const key = keyField(connection?.hasKey ?? false);
   const model = modelField(connection?.model ?? "");
-  const whose = choice("For whom", [["own", "Only me"], ["house", "Everybody in the house"]], connection?.scope ?? scope);
+  const whose = choice(
+    "For whom",
+    [
+      ["own", "Only me"],
+      ["house", "Everybody in the house"],
+    ],
+    connection?.scope ?? scope,
+  );
   const template = templateField(connection?.template ?? "");
   const parameters = parameterFields(connection?.parameters ?? {});
   const outcome = h("div", { class: "outcome", role: "status" });
@@ -75,7 +93,8 @@ export async function connectionForm(connection, me, again, scope = "own") {
   const provider = providerChoice(presets, (preset) => {
     kind.input.value = preset.kind;
     url.input.value = preset.baseUrl;
-    if (!name.input.value || presets.some((one) => one.name === name.input.value)) name.input.value = preset.name.startsWith("Another") ? "" : preset.name;
+    if (!name.input.value || presets.some((one) => one.name === name.input.value))
+      name.input.value = preset.name.startsWith("Another") ? "" : preset.name;
     key.hint(preset.needsKey ? "" : "This one usually needs none.");
     model.forget();
     suit();
@@ -101,8 +120,16 @@ export async function connectionForm(connection, me, again, scope = "own") {
   const ask = () => {
     check();
     // A key that is kept can only be used by the server: what was changed here is then not part of the test.
-    if (connection && key.read() === undefined && connection.hasKey && url.input.value.trim() === (connection.baseUrl ?? ""))
-      return post(`/api/v1/connections/${part(connection.id)}/test`, model.input.value.trim() ? { model: model.input.value.trim() } : {});
+    if (
+      connection &&
+      key.read() === undefined &&
+      connection.hasKey &&
+      url.input.value.trim() === (connection.baseUrl ?? "")
+    )
+      return post(
+        `/api/v1/connections/${part(connection.id)}/test`,
+        model.input.value.trim() ? { model: model.input.value.trim() } : {},
+      );
     return post("/api/v1/connections/test", { scope: whose.input.value, ...withoutNulls(filled()) });
   };
   const test = button("Test", () => {
@@ -115,7 +142,8 @@ export async function connectionForm(connection, me, again, scope = "own") {
   });
   model.list.addEventListener("click", () => {
     void busy(model.list, async () => {
-      if (connection && key.read() === undefined) model.offer((await get(`/api/v1/connections/${part(connection.id)}/models`)).models);
+      if (connection && key.read() === undefined)
+        model.offer((await get(`/api/v1/connections/${part(connection.id)}/models`)).models);
       else {
         const result = await ask();
         if (!Array.isArray(result.models)) fill(outcome, testWords(result));
@@ -127,7 +155,12 @@ export async function connectionForm(connection, me, again, scope = "own") {
   const made = form({
     body: [
       provider,
-      h("div", { class: "grid-two" }, name.root, !connection && me.permissions.includes("connections.house") && whose.root),
+      h(
+        "div",
+        { class: "grid-two" },
+        name.root,
+        !connection && me.permissions.includes("connections.house") && whose.root,
+      ),
       url.root,
       key.root,
       model.root,
@@ -150,7 +183,10 @@ export async function connectionForm(connection, me, again, scope = "own") {
     },
   });
   suit();
-  const { close } = openDialog(connection ? `Edit ${connection.name}` : scope === "house" ? "A model server for the house" : "A model server", made.root);
+  const { close } = openDialog(
+    connection ? `Edit ${connection.name}` : scope === "house" ? "A model server for the house" : "A model server",
+    made.root,
+  );
   (connection ? name.input : (made.root.querySelector("select") ?? name.input)).focus();
 }
 
@@ -161,7 +197,8 @@ const withoutNulls = (values) => Object.fromEntries(Object.entries(values).filte
 function providerChoice(presets, choose) {
   if (presets.length === 0) return null;
   /** @param {boolean} paid @returns {HTMLOptionElement[]} */
-  const those = (paid) => presets.flatMap((preset, index) => (preset.needsKey === paid ? [h("option", { value: index }, preset.name)] : []));
+  const those = (paid) =>
+    presets.flatMap((preset, index) => (preset.needsKey === paid ? [h("option", { value: index }, preset.name)] : []));
   const id = uid("provider");
   const note = h("p", { class: "hint", id: `${id}-note` });
   const select = h(
@@ -182,7 +219,11 @@ function providerChoice(presets, choose) {
 
 /** A key is written, never read: all that is shown is that there is one. @param {boolean} has */
 function keyField(has) {
-  const made = passwordField("Key", "new-password", has ? "There is one. Leave this empty to keep it." : "Kept encrypted on this server, and never shown again.");
+  const made = passwordField(
+    "Key",
+    "new-password",
+    has ? "There is one. Leave this empty to keep it." : "Kept encrypted on this server, and never shown again.",
+  );
   made.input.placeholder = has ? "••••••••" : "";
   let gone = false;
   const drop = h("button", { type: "button", class: "link", hidden: !has }, "Remove the key");
@@ -203,9 +244,17 @@ function keyField(has) {
 /** @param {string} value */
 function modelField(value) {
   const id = uid("models");
-  const made = field("Model", { value, list: id, autocomplete: "off", spellcheck: "false", autocapitalize: "none" }, "Press the list to ask the server what it has.");
+  const made = field(
+    "Model",
+    { value, list: id, autocomplete: "off", spellcheck: "false", autocapitalize: "none" },
+    "Press the list to ask the server what it has.",
+  );
   const options = h("datalist", { id });
-  const list = h("button", { type: "button", class: "quiet round", "aria-label": "Ask the server for its models" }, icon("more"));
+  const list = h(
+    "button",
+    { type: "button", class: "quiet round", "aria-label": "Ask the server for its models" },
+    icon("more"),
+  );
   made.input.after(list);
   made.root.append(options);
   return {
@@ -215,21 +264,39 @@ function modelField(value) {
     /** @param {(Model | string)[]} models */
     offer: (models) => {
       const known = models.map((model) => (typeof model === "string" ? { id: model } : model));
-      fill(options, known.map((model) => h("option", { value: model.id }, describe(model))));
+      fill(
+        options,
+        known.map((model) => h("option", { value: model.id }, describe(model))),
+      );
       if (!made.input.value && known.length > 0) made.input.value = known[0].id;
-      made.hint(known.length > 0 ? `${known.length} to choose from: empty the field to see them all.` : "The server names none.");
+      made.hint(
+        known.length > 0
+          ? `${known.length} to choose from: empty the field to see them all.`
+          : "The server names none.",
+      );
     },
   };
 }
 
 /** @param {Model} model */
-const describe = (model) => [model.name, model.context && `${model.context.toLocaleString()} tokens`].filter(Boolean).join(" · ");
+const describe = (model) =>
+  [model.name, model.context && `${model.context.toLocaleString()} tokens`].filter(Boolean).join(" · ");
 
 /** @param {string} value */
 function templateField(value) {
   const id = uid("templates");
-  const made = field("Instruct template", { value, list: id, autocomplete: "off", spellcheck: "false" }, "How messages become one text. It has to fit the model.");
-  made.root.append(h("datalist", { id }, templates.map((name) => h("option", { value: name }))));
+  const made = field(
+    "Instruct template",
+    { value, list: id, autocomplete: "off", spellcheck: "false" },
+    "How messages become one text. It has to fit the model.",
+  );
+  made.root.append(
+    h(
+      "datalist",
+      { id },
+      templates.map((name) => h("option", { value: name })),
+    ),
+  );
   return made;
 }
 
@@ -237,16 +304,46 @@ function templateField(value) {
 function parameterFields(parameters) {
   const made = numbers.map(([name, label, range, hint]) => ({
     name,
-    ...field(label, { type: "number", value: parameters[name] ?? "", placeholder: "as it comes", inputmode: "decimal", ...range }, hint),
+    ...field(
+      label,
+      { type: "number", value: parameters[name] ?? "", placeholder: "as it comes", inputmode: "decimal", ...range },
+      hint,
+    ),
   }));
-  const effort = choice("Thinking", [["", "As it comes"], ["low", "Short"], ["medium", "Medium"], ["high", "Long"]], parameters.reasoningEffort ?? "", "Of models that think first.");
+  const effort = choice(
+    "Thinking",
+    [
+      ["", "As it comes"],
+      ["low", "Short"],
+      ["medium", "Medium"],
+      ["high", "Long"],
+    ],
+    parameters.reasoningEffort ?? "",
+    "Of models that think first.",
+  );
   const stop = area("Stop at", { value: (parameters.stop ?? []).join("\n"), rows: 1 }, "One in a line.");
   const extra = area(
     "Further fields",
-    { value: parameters.extra && Object.keys(parameters.extra).length > 0 ? JSON.stringify(parameters.extra, null, 2) : "", rows: 1, spellcheck: "false" },
+    {
+      value:
+        parameters.extra && Object.keys(parameters.extra).length > 0 ? JSON.stringify(parameters.extra, null, 2) : "",
+      rows: 1,
+      spellcheck: "false",
+    },
     "JSON, sent to the provider as it is.",
   );
-  const root = h("div", null, h("div", { class: "grid-three" }, made.map((one) => one.root)), effort.root, stop.root, extra.root);
+  const root = h(
+    "div",
+    null,
+    h(
+      "div",
+      { class: "grid-three" },
+      made.map((one) => one.root),
+    ),
+    effort.root,
+    stop.root,
+    extra.root,
+  );
   const read = () => {
     /** @type {Record<string, any>} */
     const values = { ...parameters };

@@ -34,8 +34,16 @@ export async function lookAround(place, again, welcome) {
       h(
         "section",
         { class: "sheet discovered", "aria-labelledby": "found" },
-        h("h2", { id: "found" }, found.length === 1 ? "There is a model server on this machine" : "There are model servers on this machine"),
-        h("ul", { class: "rows" }, found.map((server) => offer(server, place, again))),
+        h(
+          "h2",
+          { id: "found" },
+          found.length === 1 ? "There is a model server on this machine" : "There are model servers on this machine",
+        ),
+        h(
+          "ul",
+          { class: "rows" },
+          found.map((server) => offer(server, place, again)),
+        ),
       ),
     );
 }
@@ -44,22 +52,31 @@ export async function lookAround(place, again, welcome) {
 function offer(server, place, again) {
   const error = h("div", { role: "alert" });
   const ids = server.models.map(idOf);
-  const model = h("select", { "aria-label": `Model of ${server.name}` }, ids.map((id) => h("option", { value: id }, id)));
-  const take = button("Use this", () => {
-    void busy(take, async () => {
-      const made = await post("/api/v1/connections", {
-        scope: "own",
-        name: server.name,
-        kind: server.kind,
-        baseUrl: server.baseUrl,
-        ...(ids.length > 0 ? { model: model.value } : {}),
-      });
-      await put("/api/v1/connections/default", { id: made.id });
-      fill(place);
-      say(`${server.name} is connected, and answers from now on.`, h("a", { href: "/chat" }, "Start a chat"));
-      await again();
-    }).catch((reason) => complain(error, reason));
-  }, "primary", `Use ${server.name}`);
+  const model = h(
+    "select",
+    { "aria-label": `Model of ${server.name}` },
+    ids.map((id) => h("option", { value: id }, id)),
+  );
+  const take = button(
+    "Use this",
+    () => {
+      void busy(take, async () => {
+        const made = await post("/api/v1/connections", {
+          scope: "own",
+          name: server.name,
+          kind: server.kind,
+          baseUrl: server.baseUrl,
+          ...(ids.length > 0 ? { model: model.value } : {}),
+        });
+        await put("/api/v1/connections/default", { id: made.id });
+        fill(place);
+        say(`${server.name} is connected, and answers from now on.`, h("a", { href: "/chat" }, "Start a chat"));
+        await again();
+      }).catch((reason) => complain(error, reason));
+    },
+    "primary",
+    `Use this: ${server.name}`,
+  );
   return h(
     "li",
     null,
@@ -68,7 +85,11 @@ function offer(server, place, again) {
       "div",
       { class: "row-words" },
       h("strong", null, server.name),
-      h("span", { class: "hint" }, `${server.baseUrl} · ${ids.length > 0 ? count(ids.length, "model") : "no models there yet"}`),
+      h(
+        "span",
+        { class: "hint" },
+        `${server.baseUrl} · ${ids.length > 0 ? count(ids.length, "model") : "no models there yet"}`,
+      ),
     ),
     ids.length > 1 && model,
     take,
@@ -96,6 +117,7 @@ function nothing(welcome) {
         h("strong", null, "Echo"),
         ": it is no model and only repeats what you say, but lets you try everything else.",
       ),
-    welcome && h("div", { class: "actions" }, h("a", { class: "button", href: "/chat" }, icon("chat"), "Try it with Echo")),
+    welcome &&
+      h("div", { class: "actions" }, h("a", { class: "button", href: "/chat" }, icon("chat"), "Try it with Echo")),
   );
 }

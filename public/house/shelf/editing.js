@@ -86,7 +86,8 @@ export class Editing {
     if (draft) {
       this.version = draft.version;
       this.base = draft.base;
-      for (const [key, value] of Object.entries(draft.mine)) if (!same(value, this.current[key])) this.mine[key] = value;
+      for (const [key, value] of Object.entries(draft.mine))
+        if (!same(value, this.current[key])) this.mine[key] = value;
       if (this.dirty) this.bar.kept = draft.at;
       else this.#accept(state);
     }
@@ -168,7 +169,12 @@ export class Editing {
         const other = h("input", { type: "radio", name });
         /** @param {HTMLInputElement} input @param {string} title @param {any} value */
         const side = (input, title, value) =>
-          h("label", { class: "side-choice" }, h("span", null, input, title), h("blockquote", { dir: "auto" }, value === undefined ? "(removed)" : words(value) || "(empty)"));
+          h(
+            "label",
+            { class: "side-choice" },
+            h("span", null, input, title),
+            h("blockquote", { dir: "auto" }, value === undefined ? "(removed)" : words(value) || "(empty)"),
+          );
         const root = h(
           "fieldset",
           { class: "conflict" },
@@ -177,17 +183,30 @@ export class Editing {
         );
         return { key, own, root };
       });
-      const save = button("Save these", () => {
-        answer = {};
-        for (const { key, own } of choices) if (own.checked) answer[key] = mine[key];
-        close();
-      }, "primary");
+      const save = button(
+        "Save these",
+        () => {
+          answer = {};
+          for (const { key, own } of choices) if (own.checked) answer[key] = mine[key];
+          close();
+        },
+        "primary",
+      );
       const { close } = openDialog(
         "Somebody was here before you",
         [
-          h("p", null, "It was saved in another window or on another device since you began. Nothing is lost: choose what should hold. What only one side changed is kept by itself."),
+          h(
+            "p",
+            null,
+            "It was saved in another window or on another device since you began. Nothing is lost: choose what should hold. What only one side changed is kept by itself.",
+          ),
           ...choices.map((choice) => choice.root),
-          h("div", { class: "actions" }, save, button("Not yet", () => close())),
+          h(
+            "div",
+            { class: "actions" },
+            save,
+            button("Not yet", () => close()),
+          ),
         ],
         { wide: true, onClose: () => resolve(answer) },
       );
@@ -205,10 +224,14 @@ export class Editing {
   #bar() {
     const words = h("p", { role: "status" });
     const error = h("div", { class: "form-error", role: "alert" });
-    const save = button("Save", () => {
-      fill(error);
-      void busy(save, () => this.#save()).catch((reason) => complain(error, reason));
-    }, "primary");
+    const save = button(
+      "Save",
+      () => {
+        fill(error);
+        void busy(save, () => this.#save()).catch((reason) => complain(error, reason));
+      },
+      "primary",
+    );
     const drop = button("Discard", () => this.#discard());
     const root = h("div", { class: "save-bar", hidden: true }, words, drop, save, error);
     return { root, words, save, error, kept: 0 };

@@ -95,7 +95,8 @@ export function read(kind, entry, what) {
   /** @type {any} */
   let value = entry;
   for (const step of places[kind][what]) value = value?.[step];
-  if (what === "position" && kind === "card" && typeof value !== "number") return entry.position === "after_char" ? 1 : 0;
+  if (what === "position" && kind === "card" && typeof value !== "number")
+    return entry.position === "after_char" ? 1 : 0;
   return value;
 }
 
@@ -162,7 +163,7 @@ const joined = (keys) => (Array.isArray(keys) ? keys.join(", ") : "");
 
 /** @param {string} text @returns {string[]} */
 export function split(text) {
-  const found = text.match(/\/(?:\\.|[^\\/])+\/[a-z]*|[^,]+/g) ?? [];
+  const found = text.match(/\s*\/(?:\\.|[^\\/])+\/[a-z]*(?=\s*(?:,|$))|[^,]+/g) ?? [];
   return found.map((key) => key.trim()).filter(Boolean);
 }
 
@@ -214,7 +215,11 @@ export function entryList({ kind, entries, change, add }) {
   const find = settled(120, () => {
     const wanted = seek.value.trim().toLowerCase();
     for (const { root, entry } of rows.values())
-      root.hidden = wanted !== "" && !`${nameOf(kind, entry)} ${joined(read(kind, entry, "keys"))} ${read(kind, entry, "content")}`.toLowerCase().includes(wanted);
+      root.hidden =
+        wanted !== "" &&
+        !`${nameOf(kind, entry)} ${joined(read(kind, entry, "keys"))} ${read(kind, entry, "content")}`
+          .toLowerCase()
+          .includes(wanted);
   });
   seek.addEventListener("input", find);
   const more = button([icon("plus"), "New entry"], () => {
@@ -251,7 +256,10 @@ function row(kind, entry, { open, change, remove }) {
     marks.textContent = said.filter(Boolean).join(" · ");
     root.classList.toggle("asleep", !read(kind, now, "enabled"));
   };
-  const root = fold(title, () => editor(kind, entry, { change: (next) => (head(next), change(next)), remove }), { open, hint: marks });
+  const root = fold(title, () => editor(kind, entry, { change: (next) => (head(next), change(next)), remove }), {
+    open,
+    hint: marks,
+  });
   root.classList.add("entry");
   head(entry);
   return root;
@@ -305,7 +313,11 @@ function editor(kind, entry, { change, remove }) {
   };
   /** @param {string} value */
   const three = (value) => (value === "" ? null : value === "true");
-  const content = area("What is told", { value: of("content") ?? "", rows: 4 }, "Goes into the prompt when a key occurs in the last messages. Macros such as {{char}} and {{user}} work.");
+  const content = area(
+    "What is told",
+    { value: of("content") ?? "", rows: 4 },
+    "Goes into the prompt when a key occurs in the last messages. Macros such as {{char}} and {{user}} work.",
+  );
   content.input.addEventListener("input", () => put("content", content.input.value));
   const depth = h(
     "div",
@@ -324,7 +336,12 @@ function editor(kind, entry, { change, remove }) {
       yes("In use", "enabled"),
       yes("Always told", "constant", "Whether or not a key occurs."),
     ),
-    h("div", { class: "grid-two" }, pick("Where", "position", positions, 0, Number), number("Order", "order", 100, {}, "Higher stands nearer to the end and is kept longer.")),
+    h(
+      "div",
+      { class: "grid-two" },
+      pick("Where", "position", positions, 0, Number),
+      number("Order", "order", 100, {}, "Higher stands nearer to the end and is kept longer."),
+    ),
     depth,
     fold("More", () => [
       yes("Second keys as well", "selective"),
@@ -334,7 +351,13 @@ function editor(kind, entry, { change, remove }) {
         "div",
         { class: "grid-three" },
         number("Chance in %", "probability", 100, { min: "0", max: "100" }),
-        number("Looks back", "scanDepth", NaN, { min: "0", max: "1000", placeholder: "as set" }, "Messages; empty: as the settings say."),
+        number(
+          "Looks back",
+          "scanDepth",
+          NaN,
+          { min: "0", max: "1000", placeholder: "as set" },
+          "Messages; empty: as the settings say.",
+        ),
         words("Group", "group", "Of one group only one is told."),
         pick("Capitals matter", "caseSensitive", threeWays, "", three),
         pick("Whole words only", "wholeWords", threeWays, "", three),

@@ -89,14 +89,9 @@ export function choice(label, options, value, hint) {
   );
   if (!options.some(([own]) => own === value)) input.append(h("option", { value }, value));
   input.value = value;
-  const root = h(
-    "div",
-    { class: "field" },
-    h("label", { for: id }, label),
-    input,
-    h("p", { class: "hint", id: `${id}-hint` }, hint),
-  );
-  return { root, input };
+  const words = h("p", { class: "hint", id: `${id}-hint` }, hint);
+  const root = h("div", { class: "field" }, h("label", { for: id }, label), input, words);
+  return { root, input, hint: (/** @type {Child} */ next) => fill(words, next) };
 }
 
 /**
@@ -166,4 +161,11 @@ export function chatPath({ character, chat, message }) {
 export const part = (id) => encodeURIComponent(id);
 
 /** The address of a picture of ours; anything else is not loaded. @param {string | undefined} src */
-export const ownPicture = (src) => (src && src.startsWith("/") && !src.startsWith("//") ? src : "/img/default-user.png");
+export const ownPicture = (src) =>
+  src && src.startsWith("/") && !src.startsWith("//") ? src : "/img/default-user.png";
+
+/** The same picture, made small by the server. @param {string | undefined} src */
+export const smallPicture = (src) => {
+  const own = ownPicture(src);
+  return own.startsWith("/api/") ? `${own}${own.includes("?") ? "&" : "?"}size=thumb` : own;
+};

@@ -16,7 +16,12 @@ export function testWords(result) {
       null,
       result.message,
       result.ok && result.reply && h("span", { class: "heard", dir: "auto" }, `“${result.reply.trim()}”`),
-      result.ok && h("span", { class: "hint" }, [`${result.ms.toLocaleString()} ms`, models ? `${models} models` : ""].filter(Boolean).join(" · ")),
+      result.ok &&
+        h(
+          "span",
+          { class: "hint" },
+          [`${result.ms.toLocaleString()} ms`, models ? `${models} models` : ""].filter(Boolean).join(" · "),
+        ),
     ),
   );
 }

@@ -35,16 +35,23 @@ define("tk-connections", (element) =>
     const usage = h("div", null);
     let first = true;
     const load = () =>
-      show(list, async () => {
-        /** @type {Connections} */
-        const now = await get("/api/v1/connections");
-        const none = now.connections.every((connection) => connection.kind === "echo");
-        if (first && none && may(me, "connections.own")) void lookAround(discovered, load, true);
-        first = false;
-        return draw(now, me, load);
-      }, "Listening for the models…");
+      show(
+        list,
+        async () => {
+          /** @type {Connections} */
+          const now = await get("/api/v1/connections");
+          const none = now.connections.every((connection) => connection.kind === "echo");
+          if (first && none && may(me, "connections.own")) void lookAround(discovered, load, true);
+          first = false;
+          return draw(now, me, load);
+        },
+        "Listening for the models…",
+      );
     const add = button([icon("plus"), "Add a model server"], () => void connectionForm(null, me, load), "primary");
-    const look = button([icon("search"), "Look on this machine"], () => void busy(look, () => lookAround(discovered, load, false)));
+    const look = button(
+      [icon("search"), "Look on this machine"],
+      () => void busy(look, () => lookAround(discovered, load, false)),
+    );
     fill(
       place,
       pageHead(
@@ -59,7 +66,11 @@ define("tk-connections", (element) =>
         "section",
         { class: "sheet usage", "aria-labelledby": "usage" },
         h("h2", { id: "usage" }, "What was used"),
-        h("p", { class: "section-words" }, "Your last 30 days, in tokens, as the servers report them; where they do not, as counted here."),
+        h(
+          "p",
+          { class: "section-words" },
+          "Your last 30 days, in tokens, as the servers report them; where they do not, as counted here.",
+        ),
         usage,
       ),
     );
@@ -88,9 +99,16 @@ function draw(now, me, again) {
     (house.length > 0 || keeper) &&
       group(
         "The house's",
-        keeper ? "Everybody can use these; nobody can read their keys." : "Whoever runs the house offers these to everybody.",
+        keeper
+          ? "Everybody can use these; nobody can read their keys."
+          : "Whoever runs the house offers these to everybody.",
         house.map(item),
-        keeper && h("div", { class: "actions" }, button([icon("plus"), "Add one for the house"], () => void connectionForm(null, me, again, "house"))),
+        keeper &&
+          h(
+            "div",
+            { class: "actions" },
+            button([icon("plus"), "Add one for the house"], () => void connectionForm(null, me, again, "house")),
+          ),
       ),
     group("To try things out", "Needs no model and no network.", echo.map(item)),
   ];
@@ -113,20 +131,30 @@ function row(connection, isDefault, me, again) {
   const echo = connection.kind === "echo";
   const outcome = h("div", { class: "outcome", role: "status" });
   const mine = connection.scope === "own" ? may(me, "connections.own") : may(me, "connections.house");
-  const test = button("Test", () => {
-    fill(outcome, h("p", { class: "hint" }, "Asking for a few words…"));
-    void busy(test, async () => {
-      const result = await post(`/api/v1/connections/${part(connection.id)}/test`, {});
-      fill(outcome, testWords(result));
-    }).catch((reason) => complain(outcome, reason));
-  }, "small", `Test ${connection.name}`);
-  const choose = button("Make default", () => {
-    void busy(choose, async () => {
-      await put("/api/v1/connections/default", { id: connection.id });
-      say(`${connection.name} answers from now on, unless a chat says otherwise.`);
-      await again();
-    }).catch((reason) => complain(outcome, reason));
-  }, "small", `Make default: ${connection.name}`);
+  const test = button(
+    "Test",
+    () => {
+      fill(outcome, h("p", { class: "hint" }, "Asking for a few words…"));
+      void busy(test, async () => {
+        const result = await post(`/api/v1/connections/${part(connection.id)}/test`, {});
+        fill(outcome, testWords(result));
+      }).catch((reason) => complain(outcome, reason));
+    },
+    "small",
+    `Test ${connection.name}`,
+  );
+  const choose = button(
+    "Make default",
+    () => {
+      void busy(choose, async () => {
+        await put("/api/v1/connections/default", { id: connection.id });
+        say(`${connection.name} answers from now on, unless a chat says otherwise.`);
+        await again();
+      }).catch((reason) => complain(outcome, reason));
+    },
+    "small",
+    `Make default: ${connection.name}`,
+  );
   return h(
     "li",
     { class: "connection" },
@@ -138,7 +166,13 @@ function row(connection, isDefault, me, again) {
       h(
         "span",
         { class: "hint" },
-        [echo ? "repeats what you say; not a model" : (kindNames[connection.kind] ?? connection.kind), !echo && connection.model, connection.baseUrl].filter(Boolean).join(" · "),
+        [
+          echo ? "repeats what you say; not a model" : (kindNames[connection.kind] ?? connection.kind),
+          !echo && connection.model,
+          connection.baseUrl,
+        ]
+          .filter(Boolean)
+          .join(" · "),
       ),
     ),
     isDefault && h("span", { class: "badge default" }, icon("check"), "default"),
@@ -149,7 +183,9 @@ function row(connection, isDefault, me, again) {
       { class: "row-actions" },
       test,
       !isDefault && choose,
-      mine && !echo && button("Edit", () => void connectionForm(connection, me, again), "small", `Edit ${connection.name}`),
+      mine &&
+        !echo &&
+        button("Edit", () => void connectionForm(connection, me, again), "small", `Edit ${connection.name}`),
       mine && !echo && button("Delete", () => remove(connection, again), "small", `Delete ${connection.name}`),
     ),
     outcome,

@@ -41,26 +41,39 @@ function bookList(place) {
   const bringIn = () => fileButton([icon("bring"), "Bring in"], ".json,application/json,.png", takeIn);
   const make = () => button([icon("plus"), "New lorebook"], newBook, "primary");
   const load = () =>
-    show(list, async () => {
-      /** @type {{name: string, entries: number}[]} */
-      const books = await get("/api/v1/lorebooks");
-      if (books.length === 0)
-        return emptyRoom(
-          "scroll",
-          "No lorebooks yet",
-          "A lorebook holds what the model should know only when it matters: an entry is told when one of its keys occurs in " +
-            "the chat. Bring in SillyTavern's, or write your own.",
-          bringIn(),
-          make(),
+    show(
+      list,
+      async () => {
+        /** @type {{name: string, entries: number, damaged?: boolean}[]} */
+        const books = await get("/api/v1/lorebooks");
+        if (books.length === 0)
+          return emptyRoom(
+            "scroll",
+            "No lorebooks yet",
+            "A lorebook holds what the model should know only when it matters: an entry is told when one of its keys occurs in " +
+              "the chat. Bring in SillyTavern's, or write your own.",
+            bringIn(),
+            make(),
+          );
+        return h(
+          "ul",
+          { class: "shelf-rows" },
+          books.map((book) => row(book, load)),
         );
-      return h("ul", { class: "shelf-rows" }, books.map((book) => row(book, load)));
-    }, "Taking the books down…");
+      },
+      "Taking the books down…",
+    );
   dropAnywhere(place, "Let go, and the lorebooks come in", takeIn);
-  fill(place, pageHead("Lorebooks", "What the world knows, told when a key occurs in the chat.", bringIn(), make()), coming, list);
+  fill(
+    place,
+    pageHead("Lorebooks", "What the world knows, told when a key occurs in the chat.", bringIn(), make()),
+    coming,
+    list,
+  );
   return load();
 }
 
-/** @param {{name: string, entries: number}} book @param {() => Promise<void>} again */
+/** @param {{name: string, entries: number, damaged?: boolean}} book @param {() => Promise<void>} again */
 function row(book, again) {
   return h(
     "li",
@@ -70,16 +83,35 @@ function row(book, again) {
       "div",
       { class: "row-words" },
       h("strong", { dir: "auto" }, h("a", { href: `/lorebooks?name=${part(book.name)}` }, book.name)),
-      h("span", { class: "hint" }, count(book.entries, "entry", "entries")),
+      h(
+        "span",
+        { class: "hint" },
+        book.damaged ? "cannot be read; the file is left as it is" : count(book.entries, "entry", "entries"),
+      ),
     ),
     h(
       "div",
       { class: "row-actions" },
-      h("a", { class: "button small", href: pathOf(book.name), download: `${book.name}.json`, "aria-label": `Export ${book.name}` }, "Export"),
-      button("Delete", () => remove(book.name, async () => {
-        say(`“${book.name}” is in the trash.`, h("a", { href: "/trash" }, "Look"));
-        await again();
-      }), "small", `Delete ${book.name}`),
+      h(
+        "a",
+        {
+          class: "button small",
+          href: pathOf(book.name),
+          download: `${book.name}.json`,
+          "aria-label": `Export ${book.name}`,
+        },
+        "Export",
+      ),
+      button(
+        "Delete",
+        () =>
+          remove(book.name, async () => {
+            say(`“${book.name}” is in the trash.`, h("a", { href: "/trash" }, "Look"));
+            await again();
+          }),
+        "small",
+        `Delete ${book.name}`,
+      ),
     ),
   );
 }
@@ -93,7 +125,7 @@ function newBook() {
     run: async () => {
       const wanted = name.input.value.trim();
       if (!wanted) refuse(name, "A name needs at least one letter.");
-      await put(pathOf(wanted), { entries: {} }, { "If-None-Match": "*" });
+      await put(pathOf(wanted), { entries: {} });
       location.assign(`/lorebooks?name=${part(wanted)}`);
     },
   });
@@ -103,7 +135,13 @@ function newBook() {
 function remove(name, done) {
   askDialog({
     title: `Delete “${name}”?`,
-    body: [h("p", null, "It goes into the trash, from where it can be brought back. Characters that bring it along then come without it.")],
+    body: [
+      h(
+        "p",
+        null,
+        "It goes into the trash, from where it can be brought back. Characters that bring it along then come without it.",
+      ),
+    ],
     submit: "Delete",
     danger: true,
     run: async () => {
@@ -165,7 +203,11 @@ async function bookPage(place, name, me) {
       h("bdi", null, name),
       null,
       h("a", { class: "button", href: path, download: `${name}.json` }, icon("take"), "Export"),
-      button([icon("trash"), "Delete"], () => remove(name, async () => sayThere("/lorebooks", `“${name}” is in the trash.`)), "danger-quiet"),
+      button(
+        [icon("trash"), "Delete"],
+        () => remove(name, async () => sayThere("/lorebooks", `“${name}” is in the trash.`)),
+        "danger-quiet",
+      ),
     ),
     entries,
     editing.bar.root,

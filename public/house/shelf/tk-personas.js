@@ -8,7 +8,7 @@ import { openPage, portrait } from "../frame.js";
 import { icon } from "../icons.js";
 import { say, show } from "../messages.js";
 import { pictureEditor } from "../picture.js";
-import { area, button, emptyRoom, ownPicture, pageHead, part } from "./parts.js";
+import { area, button, choice, emptyRoom, fold, ownPicture, pageHead, part } from "./parts.js";
 
 /** @import {Persona} from "./types.js" */
 
@@ -16,14 +16,22 @@ define("tk-personas", (element) =>
   openPage(element, (place) => {
     const list = h("div", null);
     const load = () =>
-      show(list, async () => {
-        /** @type {{default: string | null, items: Persona[]}} */
-        const { items } = await get("/api/v1/personas");
-        return draw(items, load);
-      }, "Looking into the mirror…");
+      show(
+        list,
+        async () => {
+          /** @type {{default: string | null, items: Persona[]}} */
+          const { items } = await get("/api/v1/personas");
+          return draw(items, load);
+        },
+        "Looking into the mirror…",
+      );
     fill(
       place,
-      pageHead("Personas", "Who you are in the chats: {{user}} becomes their name, and the model reads their description.", make(load)),
+      pageHead(
+        "Personas",
+        "Who you are in the chats: {{user}} becomes their name, and the model reads their description.",
+        make(load),
+      ),
       list,
     );
     return load();
@@ -42,20 +50,29 @@ function draw(personas, again) {
       "A persona gives you another name, a picture and a description in the chats. The default one is used where a chat names none.",
       make(again),
     );
-  return h("ul", { class: "shelf-rows personas" }, personas.map((persona) => row(persona, again)));
+  return h(
+    "ul",
+    { class: "shelf-rows personas" },
+    personas.map((persona) => row(persona, again)),
+  );
 }
 
 /** @param {Persona} persona @param {() => Promise<void>} again */
 function row(persona, again) {
   const path = `/api/v1/personas/${part(persona.id)}`;
   const error = h("div", { class: "row-error", role: "alert" });
-  const choose = button("Make default", () => {
-    void busy(choose, async () => {
-      await post(`${path}/default`);
-      say(`You are ${persona.name} from now on, where a chat says nothing else.`);
-      await again();
-    }).catch((reason) => complain(error, reason));
-  }, "small", `Make default: ${persona.name}`);
+  const choose = button(
+    "Make default",
+    () => {
+      void busy(choose, async () => {
+        await post(`${path}/default`);
+        say(`You are ${persona.name} from now on, where a chat says nothing else.`);
+        await again();
+      }).catch((reason) => complain(error, reason));
+    },
+    "small",
+    `Make default: ${persona.name}`,
+  );
   return h(
     "li",
     null,
@@ -82,8 +99,51 @@ function row(persona, again) {
 function personaFields(name, description) {
   return {
     name: field("Name", { value: name, maxlength: "100", autocomplete: "off", dir: "auto" }),
-    description: area("Description", { value: description, rows: 4 }, "What the model should know about you here. Empty is fine."),
+    description: area(
+      "Description",
+      { value: description, rows: 4 },
+      "What the model should know about you here. Empty is fine.",
+    ),
   };
+}
+
+/** Where a description can stand. @type {[string, string][]} */
+const positions = [
+  ["0", "Among the instructions"],
+  ["2", "Above the author's note"],
+  ["3", "Below the author's note"],
+  ["4", "In the chat, at a depth"],
+  ["9", "Nowhere: only the name is used"],
+];
+
+/** @type {[string, string][]} */
+const roles = [
+  ["0", "System"],
+  ["1", "User"],
+  ["2", "Character"],
+];
+
+/** Where the description stands in the prompt. @param {Persona} persona */
+function placeFields(persona) {
+  const position = choice("Where the description stands", positions, String(persona.position ?? 0));
+  const depth = field(
+    "Depth",
+    { type: "number", min: "0", max: "999", value: persona.depth ?? 2, inputmode: "numeric" },
+    "0 is below the last message.",
+  );
+  const role = choice("Said by", roles, String(persona.role ?? 0));
+  const deep = h("div", { class: "grid-two" }, depth.root, role.root);
+  const suit = () => (deep.hidden = position.input.value !== "4");
+  position.input.addEventListener("change", suit);
+  suit();
+  /** Only what was changed: a file of SillyTavern's keeps what it does not say. */
+  const read = () => ({
+    ...(position.input.value === String(persona.position ?? 0) ? {} : { position: Number(position.input.value) }),
+    ...(deep.hidden || !Number.isFinite(depth.input.valueAsNumber)
+      ? {}
+      : { depth: depth.input.valueAsNumber, role: Number(role.input.value) }),
+  });
+  return { root: [position.root, deep], read };
 }
 
 /** @param {() => Promise<void>} again */
@@ -109,19 +169,18 @@ function edit(persona, path, again) {
   const picture = pictureEditor(ownPicture(persona.avatar), false, `${path}/picture`, undefined, {
     form: CARD_PICTURE,
     put: async (png) => {
-      await put(`${path}/picture`, png);
-      /** @type {{items: Persona[]}} */
-      const { items } = await get("/api/v1/personas");
-      return { avatar: ownPicture(items.find((one) => one.id === persona.id)?.avatar) };
+      const now = await put(`${path}/picture`, png);
+      return { avatar: ownPicture(now.avatar) };
     },
   });
+  const place = placeFields(persona);
   const made = form({
-    body: [name.root, description.root],
+    body: [name.root, description.root, fold("More", () => place.root)],
     submit: "Save",
     run: async () => {
       const wanted = name.input.value.trim();
       if (!wanted) refuse(name, "A name needs at least one letter.");
-      await patch(path, { name: wanted, description: description.input.value });
+      await patch(path, { name: wanted, description: description.input.value, ...place.read() });
       say(`${wanted} is saved.`);
       close();
     },
@@ -137,7 +196,13 @@ function edit(persona, path, again) {
 function remove(persona, path, again) {
   askDialog({
     title: `Delete ${persona.name}?`,
-    body: [h("p", null, "It goes into the trash, from where it can be brought back. What you said under this name stays in the chats.")],
+    body: [
+      h(
+        "p",
+        null,
+        "It goes into the trash, from where it can be brought back. What you said under this name stays in the chats.",
+      ),
+    ],
     submit: "Delete",
     danger: true,
     run: async () => {

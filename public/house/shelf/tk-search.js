@@ -34,7 +34,14 @@ define("tk-search", (element) =>
       const mine = ++question;
       if (!q) {
         tally.textContent = "";
-        fill(results, emptyRoom("search", "Find what was said", "Type a word or a part of a sentence: every chat with every character is searched, as far back as they go."));
+        fill(
+          results,
+          emptyRoom(
+            "search",
+            "Find what was said",
+            "Type a word or a part of a sentence: every chat with every character is searched, as far back as they go.",
+          ),
+        );
         return;
       }
       try {
@@ -47,14 +54,20 @@ define("tk-search", (element) =>
       } catch (reason) {
         if (mine !== question) return;
         tally.textContent = "";
-        fill(results, errorPanel(reason, () => void find()));
+        fill(
+          results,
+          errorPanel(reason, () => void find()),
+        );
       }
     };
     /** @param {Hits} answer */
     const tell = (answer) => {
       const { indexing } = answer;
-      const found = answer.hits.length === 0 ? "" : `${count(Math.max(answer.total ?? 0, answer.hits.length), "place")}.`;
-      const reading = indexing ? `Still reading your chats, ${indexing.done.toLocaleString()} of ${indexing.total.toLocaleString()}; more may turn up.` : "";
+      const found =
+        answer.hits.length === 0 ? "" : `${count(Math.max(answer.total ?? 0, answer.hits.length), "place")}.`;
+      const reading = indexing
+        ? `Still reading your chats, ${indexing.done.toLocaleString()} of ${indexing.total.toLocaleString()}; more may turn up.`
+        : "";
       tally.textContent = [found, reading].filter(Boolean).join(" ");
     };
     /** Asks once more while the chats are still being read. @param {number} mine */
@@ -64,18 +77,30 @@ define("tk-search", (element) =>
       if (answer.hits.length === 0)
         return answer.indexing
           ? h("p", { class: "waiting" }, "Reading your chats for the first time. This takes a moment, and only once.")
-          : emptyRoom("search", "Nobody said that", `“${q}” is in none of your chats. Fewer words, or another form of them, may help.`);
+          : emptyRoom(
+              "search",
+              "Nobody said that",
+              `“${q}” is in none of your chats. Fewer words, or another form of them, may help.`,
+            );
       return [
         h("ul", { class: "hits" }, answer.hits.map(hit)),
         answer.hits.length >= limit &&
-          h("div", { class: "actions" }, h("button", {
-            type: "button",
-            class: "button",
-            onclick: () => {
-              limit += STEP;
-              void find();
-            },
-          }, "More")),
+          h(
+            "div",
+            { class: "actions" },
+            h(
+              "button",
+              {
+                type: "button",
+                class: "button",
+                onclick: () => {
+                  limit += STEP;
+                  void find();
+                },
+              },
+              "More",
+            ),
+          ),
       ];
     };
     const typed = settled(120, () => {
@@ -91,7 +116,13 @@ define("tk-search", (element) =>
       first.focus();
     });
     results.addEventListener("keydown", (event) => walk(event, results, seek));
-    fill(place, pageHead("Search", null), h("div", { class: "tools", role: "search" }, h("div", { class: "seek" }, icon("search"), seek)), tally, results);
+    fill(
+      place,
+      pageHead("Search", null),
+      h("div", { class: "tools", role: "search" }, h("div", { class: "seek" }, icon("search"), seek)),
+      tally,
+      results,
+    );
     seek.focus();
     return find();
   }),
@@ -119,8 +150,19 @@ function hit(hit) {
     h(
       "a",
       { class: "hit", href: chatPath({ character: hit.character, chat: hit.chat, message: hit.index }) },
-      h("span", { class: "hit-head" }, h("strong", null, h("bdi", null, hit.characterName)), h("span", { class: "hint" }, h("bdi", null, hit.chat))),
-      h("span", { class: "hit-words" }, h("span", { class: hit.isUser ? "speaker own" : "speaker" }, h("bdi", null, hit.name), ":"), " ", snippet),
+      h(
+        "span",
+        { class: "hit-head" },
+        h("strong", null, h("bdi", null, hit.characterName)),
+        h("span", { class: "hint" }, h("bdi", null, hit.chat)),
+      ),
+      h(
+        "span",
+        { class: "hit-words" },
+        h("span", { class: hit.isUser ? "speaker own" : "speaker" }, h("bdi", null, hit.name), ":"),
+        " ",
+        snippet,
+      ),
       Number.isFinite(when) && h("time", { class: "hint", title: fullDate(when) }, ago(when)),
     ),
   );

@@ -15,7 +15,7 @@ import { button, chatPath, emptyRoom, pageHead, part } from "./parts.js";
 /** What each kind is called. @type {Record<string, {drawing: IconName, words: string}>} */
 const kinds = {
   chat: { drawing: "chat", words: "Chat" },
-  version: { drawing: "undo", words: "Earlier version of a chat" },
+  version: { drawing: "undo", words: "Earlier version" },
   character: { drawing: "cards", words: "Character" },
   lorebook: { drawing: "scroll", words: "Lorebook" },
   persona: { drawing: "mask", words: "Persona" },
@@ -27,13 +27,21 @@ define("tk-trash", (element) =>
     const empty = button([icon("trash"), "Empty the trash"], () => emptyAll(load), "danger-quiet");
     empty.hidden = true;
     const load = () =>
-      show(list, async () => {
-        /** @type {Thrown[]} */
-        const things = await get("/api/v1/trash");
-        empty.hidden = things.length === 0;
-        return draw(things, load);
-      }, "Looking into the bin…");
-    fill(place, pageHead("Trash", "What you deleted, and what was replaced. It can all come back until its day is over.", empty), list);
+      show(
+        list,
+        async () => {
+          /** @type {Thrown[]} */
+          const things = await get("/api/v1/trash");
+          empty.hidden = things.length === 0;
+          return draw(things, load);
+        },
+        "Looking into the bin…",
+      );
+    fill(
+      place,
+      pageHead("Trash", "What you deleted, and what was replaced. It can all come back until its day is over.", empty),
+      list,
+    );
     return load();
   }),
 );
@@ -41,11 +49,19 @@ define("tk-trash", (element) =>
 /** @param {Thrown[]} things @param {() => Promise<void>} again */
 function draw(things, again) {
   if (things.length === 0)
-    return emptyRoom("trash", "Nothing here", "Whatever you delete, a chat, a character, a lorebook, waits here for a while before it is gone for good.");
+    return emptyRoom(
+      "trash",
+      "Nothing here",
+      "Whatever you delete, a chat, a character, a lorebook, waits here for a while before it is gone for good.",
+    );
   const total = things.reduce((sum, thing) => sum + thing.size, 0);
   return [
     h("p", { class: "tally" }, `${count(things.length, "thing")}, ${size(total)} in all.`),
-    h("ul", { class: "shelf-rows" }, things.map((thing) => row(thing, again))),
+    h(
+      "ul",
+      { class: "shelf-rows" },
+      things.map((thing) => row(thing, again)),
+    ),
   ];
 }
 
@@ -53,15 +69,22 @@ function draw(things, again) {
 function row(thing, again) {
   const kind = kinds[thing.kind] ?? { drawing: "trash", words: thing.kind };
   const error = h("div", { class: "row-error", role: "alert" });
-  const back = button([icon("undo"), "Bring back"], () => {
-    fill(error);
-    void busy(back, async () => {
-      const where = await post(`/api/v1/trash/${part(thing.id)}/restore`);
-      say(...whereTo(thing, where));
-      await again();
-    }).catch((reason) => complain(error, reason));
-  }, "small", `Bring back ${thing.name}`);
-  const left = thing.expires ? `kept until ${new Date(thing.expires).toLocaleDateString(undefined, { dateStyle: "medium" })}` : "";
+  const back = button(
+    [icon("undo"), "Bring back"],
+    () => {
+      fill(error);
+      void busy(back, async () => {
+        const where = await post(`/api/v1/trash/${part(thing.id)}/restore`);
+        say(...whereTo(thing, where));
+        await again();
+      }).catch((reason) => complain(error, reason));
+    },
+    "small",
+    `Bring back ${thing.name}`,
+  );
+  const left = thing.expires
+    ? `kept until ${new Date(thing.expires).toLocaleDateString(undefined, { dateStyle: "medium" })}`
+    : "";
   return h(
     "li",
     null,
@@ -70,8 +93,17 @@ function row(thing, again) {
       "div",
       { class: "row-words" },
       h("strong", { dir: "auto" }, thing.name),
-      h("span", { class: "hint" }, [kind.words, thing.of && `of ${thing.of}`, size(thing.size)].filter(Boolean).join(" · ")),
-      h("span", { class: "hint" }, h("time", { title: fullDate(thing.deleted) }, `deleted ${ago(thing.deleted)}`), left && ` · ${left}`),
+      h(
+        "span",
+        { class: "hint" },
+        [kind.words, thing.of && `of ${thing.of}`, size(thing.size)].filter(Boolean).join(" · "),
+      ),
+      h(
+        "span",
+        { class: "hint" },
+        h("time", { title: fullDate(thing.deleted) }, `deleted ${ago(thing.deleted)}`),
+        left && ` · ${left}`,
+      ),
     ),
     h(
       "div",
@@ -85,16 +117,27 @@ function row(thing, again) {
 
 /**
  * Where it went back to, in words, with the way there.
- * @param {Thrown} thing @param {Record<string, string | null> | null} where @returns {[string, HTMLElement | undefined]}
+ * @param {Thrown} thing @param {{character?: string, chat?: string, lorebook?: string, renamed?: boolean} | null} where
+ * @returns {[string, HTMLElement | undefined]}
  */
 function whereTo(thing, where) {
-  const { character, chat, lorebook, persona, name } = where ?? {};
+  const { character, chat, lorebook, renamed } = where ?? {};
+  const other = renamed ? " Its old name was taken meanwhile." : "";
   /** @param {string} href @param {string} words */
   const door = (href, words) => h("a", { href }, words);
-  if (character && chat) return [`It is back among the chats of ${character}, as “${chat}”.`, door(chatPath({ character, chat }), "Open")];
-  if (character) return [`${name ?? thing.name} is back among the characters.`, door(`/characters?id=${part(character)}`, "Look")];
-  if (lorebook ?? thing.kind === "lorebook") return [`The lorebook “${lorebook ?? name ?? thing.name}” is back.`, door(`/lorebooks?name=${part(lorebook || name || thing.name)}`, "Look")];
-  if (persona ?? thing.kind === "persona") return [`The persona ${name ?? thing.name} is back.`, door("/personas", "Look")];
+  if (character && chat)
+    return [
+      `It is back among the chats of ${character}, as “${chat}”.${other}`,
+      door(chatPath({ character, chat }), "Open"),
+    ];
+  if (character)
+    return [
+      `${renamed ? character : thing.name} is back among the characters.${other}`,
+      door(`/characters?id=${part(character)}`, "Look"),
+    ];
+  if (lorebook)
+    return [`The lorebook “${lorebook}” is back.${other}`, door(`/lorebooks?name=${part(lorebook)}`, "Look")];
+  if (thing.kind === "persona") return [`The persona ${thing.name} is back.`, door("/personas", "Look")];
   return [`“${thing.name}” is back.`, undefined];
 }
 
@@ -102,7 +145,14 @@ function whereTo(thing, where) {
 function erase(thing, again) {
   askDialog({
     title: "Erase it for good?",
-    body: [h("p", null, h("strong", { dir: "auto" }, thing.name), " cannot be brought back afterwards. Backups that you made before still hold it.")],
+    body: [
+      h(
+        "p",
+        null,
+        h("strong", { dir: "auto" }, thing.name),
+        " cannot be brought back afterwards. Backups that you made before still hold it.",
+      ),
+    ],
     submit: "Erase",
     danger: true,
     run: async () => {
@@ -117,7 +167,13 @@ function erase(thing, again) {
 function emptyAll(again) {
   askDialog({
     title: "Empty the trash?",
-    body: [h("p", null, "Everything in it is gone for good then. What you have not deleted stays as it is, and so do backups that you made before.")],
+    body: [
+      h(
+        "p",
+        null,
+        "Everything in it is gone for good then. What you have not deleted stays as it is, and so do backups that you made before.",
+      ),
+    ],
     submit: "Empty it",
     danger: true,
     run: async () => {

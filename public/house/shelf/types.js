@@ -48,7 +48,7 @@
  * @typedef {Record<string, unknown>} Entry an entry of a lorebook with all its fields, known and unknown
  * @typedef {{entries?: Entry[] | Record<string, Entry>, [field: string]: unknown}} Book
  *
- * @typedef {{id: string, name: string, description: string, avatar: string, position?: unknown, default: boolean}} Persona
+ * @typedef {{id: string, name: string, description: string, avatar: string, position?: number, depth?: number, role?: number, default: boolean}} Persona
  *
  * @typedef {object} Connection
  * @property {string} id
@@ -91,7 +91,7 @@
  * @property {number} deleted
  * @property {number | null} expires
  *
- * @typedef {{id: string, name: string, created: number, expires: number | null, lastUsed?: number | null}} ApiKey
+ * @typedef {{id: string, name: string, created: number, expires: number | null, lastUsed?: number | null, ended?: boolean}} ApiKey
  */
 
 export {};

@@ -43,12 +43,25 @@ export function drawUsage(usage, names) {
       { class: "bars", role: "img", "aria-label": `Tokens per day. Most on one day: ${most.toLocaleString()}.` },
       days.map((row) => bar(row, most)),
     ),
-    h("p", { class: "bars-ends hint", "aria-hidden": "true" }, h("span", null, day(days[0].date)), h("span", null, day(days[days.length - 1].date))),
+    h(
+      "p",
+      { class: "bars-ends hint", "aria-hidden": "true" },
+      h("span", null, day(days[0].date)),
+      h("span", null, day(days[days.length - 1].date)),
+    ),
     h(
       "table",
       { class: "cards" },
       h("caption", { class: "unseen" }, "Use by model"),
-      h("thead", null, h("tr", null, ["Model", "Requests", "In", "Out"].map((words) => h("th", { scope: "col" }, words)))),
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          ["Model", "Requests", "In", "Out"].map((words) => h("th", { scope: "col" }, words)),
+        ),
+      ),
       h(
         "tbody",
         null,
@@ -56,7 +69,13 @@ export function drawUsage(usage, names) {
           h(
             "tr",
             null,
-            h("th", { scope: "row" }, h("strong", null, row.model || "no name"), " ", h("span", { class: "hint" }, names.get(row.connection) ?? row.connection)),
+            h(
+              "th",
+              { scope: "row" },
+              h("strong", null, row.model || "no name"),
+              " ",
+              h("span", { class: "hint" }, names.get(row.connection) ?? row.connection),
+            ),
             h("td", { "data-label": "Requests" }, row.requests.toLocaleString()),
             h("td", { "data-label": "In" }, row.prompt.toLocaleString()),
             h("td", { "data-label": "Out" }, row.completion.toLocaleString()),
@@ -64,7 +83,11 @@ export function drawUsage(usage, names) {
         ),
       ),
     ),
-    h("p", { class: "hint" }, `In all ${count(total.requests, "request")}, ${(total.prompt + total.completion).toLocaleString()} tokens.`),
+    h(
+      "p",
+      { class: "hint" },
+      `In all ${count(total.requests, "request")}, ${(total.prompt + total.completion).toLocaleString()} tokens.`,
+    ),
   ];
 }
 

@@ -127,7 +127,8 @@ export class WindowGrid {
     clearTimeout(this.#rest);
     /** @type {number[]} */
     const missing = [];
-    for (let page = Math.floor(from / PAGE); page * PAGE < to; page += 1) if (!this.#pages.has(page)) missing.push(page);
+    for (let page = Math.floor(from / PAGE); page * PAGE < to; page += 1)
+      if (!this.#pages.has(page)) missing.push(page);
     if (missing.length === 0) return;
     this.#rest = setTimeout(() => missing.forEach((page) => void this.#load(page)), 90);
   }

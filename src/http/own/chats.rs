@@ -1,17 +1,22 @@
 //! `/api/v1/chats`, `/api/v1/characters/{character}/chats`: chats as a whole.
 
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
-use warp::http::StatusCode;
+use warp::Reply as _;
+use warp::http::{StatusCode, header};
 
 use super::characters::{avatar, encoded};
 use super::messages;
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::http::call::Call;
+use crate::http::pipe;
 use crate::http::reply::{self, Reply};
 use crate::http::state::State;
 use crate::library::characters::Row;
+use crate::library::chats::export::Format;
+use crate::library::chats::import::{self, Speakers};
 use crate::library::chats::{ChatRef, ChatVersion, Expect, Header, Listed, NewChat, Opened, Recent, Window};
 use crate::store::{FileName, Handle};
 
@@ -299,7 +304,44 @@ pub async fn delete(call: Call) -> Result<Reply> {
     .await
 }
 
-/// The address of a chat.
-pub fn path(chat: &ChatRef) -> String {
-    format!("/api/v1/chats/{}/{}", encoded(chat.character.as_str()), encoded(chat.chat.as_str()))
+/// `GET /api/v1/chats/{character}/{chat}/export`: streamed, as long chats are large.
+pub async fn export(call: Call) -> Result<Reply> {
+    let format = call.query("format").map_or(Ok(Format::Jsonl), |word| Format::parse(&word))?;
+    let (state, handle, chat) = (call.state.clone(), call.me()?.handle.clone(), chat(&call)?);
+    let (looking, whose, which) = (state.clone(), handle.clone(), chat.clone());
+    blocking(move || looking.app.chats.open(&whose, &which)).await?;
+    let (ending, media_type) = format.ending();
+    let name = format!("attachment; filename*=UTF-8''{}{ending}", encoded(chat.chat.as_str()));
+    let (mut writer, pieces) = pipe::open();
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = state.app.chats.export(&handle, &chat, format, &mut writer) {
+            tracing::info!(?error, %handle, "an export was not finished");
+            writer.fail(std::io::Error::other(error.message().to_owned()));
+        }
+    });
+    let mut answer = warp::reply::stream(pieces).into_response();
+    reply::set(&mut answer, header::CONTENT_TYPE, media_type);
+    reply::set(&mut answer, header::CONTENT_DISPOSITION, &name);
+    Ok(answer)
+}
+
+/// `POST /api/v1/characters/{character}/chats/import`: a file in one of the known formats, whatever it is called.
+pub async fn bring_in(mut call: Call) -> Result<Reply> {
+    let (state, account, character) = (call.state.clone(), call.me()?.clone(), character(&call)?);
+    let name =
+        call.header("x-file-name").and_then(|name| percent_decode_str(name).decode_utf8().ok().map(String::from));
+    let bytes = call.bytes().await?;
+    blocking(move || {
+        let row = state.app.characters.row(&account.handle, &character)?;
+        let row = row.ok_or_else(|| Error::not_found("There is no such character."))?;
+        let speakers = Speakers { character: &row.name, user: &state.app.name_of(&account)? };
+        let read = import::read(&bytes, speakers)?;
+        drop(bytes);
+        // The name of a file is the name of a chat only where the file is one.
+        let stem = name.as_deref().and_then(|name| name.strip_suffix(".jsonl")).filter(|_| read.len() == 1);
+        let made = state.app.chats.import(&account.handle, &character, &row.name, stem, read)?;
+        let names: Vec<&str> = made.iter().map(|chat| chat.chat.as_str()).collect();
+        Ok(reply::json_with(StatusCode::CREATED, &json!({ "chats": names })))
+    })
+    .await
 }

@@ -55,9 +55,9 @@ pub async fn diff(call: Call) -> Result<Reply> {
 
 /// `POST /api/v1/me/snapshots/{name}/restore`.
 pub async fn restore(call: Call) -> Result<Reply> {
-    with(call, |state, handle, name| {
-        state.app.settings.restore_snapshot(handle, name)?;
-        state.app.portraits.forget(handle);
+    let origin = call.origin();
+    with(call, move |state, handle, name| {
+        state.app.restore_snapshot(handle, name, &origin)?;
         Ok(reply::nothing())
     })
     .await
@@ -65,8 +65,9 @@ pub async fn restore(call: Call) -> Result<Reply> {
 
 /// `DELETE /api/v1/me/snapshots/{name}`.
 pub async fn remove(call: Call) -> Result<Reply> {
-    with(call, |state, handle, name| {
-        state.app.settings.remove_snapshot(handle, name)?;
+    let origin = call.origin();
+    with(call, move |state, handle, name| {
+        state.app.remove_snapshot(handle, name, &origin)?;
         Ok(reply::nothing())
     })
     .await

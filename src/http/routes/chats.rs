@@ -10,6 +10,9 @@ use Who::May;
 /// What a person says, with pictures as data URLs.
 const MESSAGE: u64 = 64 * 1024 * 1024;
 
+/// A file with years of conversations.
+const IMPORT: u64 = 256 * 1024 * 1024;
+
 /// Its rows.
 #[rustfmt::skip]
 pub fn rows() -> Vec<Route> {
@@ -25,6 +28,8 @@ pub fn rows() -> Vec<Route> {
         Route::new(get.clone(), "/api/v1/chats/{character}/{chat}", May(ChatsOwn), "a chat, with some of its messages", chats::get),
         Route::new(patch.clone(), "/api/v1/chats/{character}/{chat}", May(ChatsOwn), "change a chat as a whole: name, pin, note", chats::update).takes(MESSAGE),
         Route::new(delete.clone(), "/api/v1/chats/{character}/{chat}", May(ChatsOwn), "move a chat to the trash", chats::delete),
+        Route::new(get.clone(), "/api/v1/chats/{character}/{chat}/export", May(ChatsOwn), "download a chat", chats::export),
+        Route::new(post.clone(), "/api/v1/characters/{character}/chats/import", May(ChatsOwn), "bring chats in from a file", chats::bring_in).takes(IMPORT),
         Route::new(post.clone(), "/api/v1/chats/{character}/{chat}/branch", May(ChatsOwn), "a new chat of what was said up to here", chats::branch),
         Route::new(post.clone(), "/api/v1/chats/{character}/{chat}/messages", May(ChatsOwn), "add a message", messages::create).takes(MESSAGE),
         Route::new(patch.clone(), "/api/v1/chats/{character}/{chat}/messages/{index}", May(ChatsOwn), "change a message", messages::update).takes(MESSAGE),

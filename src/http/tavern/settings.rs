@@ -140,10 +140,10 @@ pub async fn load_snapshot(call: Call) -> Result<Reply> {
 
 /// `POST /api/settings/restore-snapshot`.
 pub async fn restore_snapshot(call: Call) -> Result<Reply> {
+    let origin = call.origin();
     let (state, handle, name) = named(call).await?;
     blocking(move || {
-        state.app.settings.restore_snapshot(&handle, &name)?;
-        state.app.portraits.forget(&handle);
+        state.app.restore_snapshot(&handle, &name, &origin)?;
         Ok(reply::nothing())
     })
     .await

@@ -7,11 +7,15 @@
 //! - `changing`: adding, which is one write at the end, and all else, which is a new file while the old one goes to the
 //!   trash
 //! - `files`: making, naming, branching, deleting whole chats; which are pinned
+//! - [`export`], [`import`]: chats that are taken away, and chats from elsewhere
+//! - [`pictures`]: what messages show
 //! - `listing`: the chats of everybody one talks to, the latest first
 
 mod changing;
 pub mod dates;
+pub mod export;
 mod files;
+pub mod import;
 pub mod lines;
 mod listing;
 pub mod message;

@@ -28,7 +28,15 @@ pub fn sanitised(text: &str) -> Result<FileName> {
 
 /// The name of a chat that is begun now: `<character> - <time>`.
 pub fn new_name(character: &str) -> Result<FileName> {
-    let stamp = clock::chat_stamp();
+    timed_name(character, &clock::chat_stamp())
+}
+
+/// The name of a chat that comes from elsewhere without one.
+pub(super) fn imported_name(character: &str) -> Result<FileName> {
+    timed_name(character, &format!("{} imported", clock::chat_stamp()))
+}
+
+fn timed_name(character: &str, stamp: &str) -> Result<FileName> {
     let named = sanitised(character).unwrap_or(FileName::known("Chat"));
     let room = LONGEST.saturating_sub(stamp.len() + 3);
     FileName::parse(&format!("{} - {stamp}", cut(named.as_str(), room).trim_end()))

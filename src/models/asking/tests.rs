@@ -359,3 +359,39 @@ async fn two_hundred_answers_at_once() {
         assert_eq!(told.unwrap(), "Hello there, friend.");
     }
 }
+
+/// What programs log, however talkative they are told to be.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_log_has_the_key() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    let _listening = tracing::subscriber::set_default(subscriber);
+    for speaks in ALL {
+        let model = FakeModel::start(speaks);
+        let models = models();
+        told(ask(&models, &model, speaks, question()).await).await;
+        model.fails(401, r#"{"error":{"message":"no sk-canary-4f1d9e7a"}}"#);
+        let error = ask(&models, &model, speaks, question()).await.err().unwrap();
+        tracing::error!(?error, cause = error.cause_chain(), "asked");
+        let last = model.last();
+        assert!(last.headers.iter().any(|(_, value)| value.ends_with(CANARY)) && !last.path.contains(CANARY));
+    }
+    let said = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    assert!(said.contains("asked") && !said.contains("canary"), "{said}");
+}
