@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! scripts/bench                  # everything
-//! scripts/bench read save        # some sections: footprint, read, save, backup, sign-in, cards
+//! scripts/bench read save        # some sections: footprint, read, save, backup, sign-in, cards, talk
 //! ```
 //!
 //! The peers are this same executable, started as a child: a bare hyper server with our runtime and our connection
@@ -26,6 +26,7 @@ mod report;
 mod requests;
 mod server;
 mod sign_in;
+mod talk;
 
 use std::process::ExitCode;
 
@@ -34,7 +35,7 @@ use anyhow::Result;
 use report::{Noise, Report};
 use server::House;
 
-const SECTIONS: [&str; 6] = ["footprint", "read", "save", "backup", "sign-in", "cards"];
+const SECTIONS: [&str; 7] = ["footprint", "read", "save", "backup", "sign-in", "cards", "talk"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -74,6 +75,7 @@ fn measure(words: &[&str]) -> Result<bool> {
             "save" => requests::measure_saves(&house),
             "backup" => backup::measure(&house),
             "cards" => cards::measure(&mut house),
+            "talk" => talk::measure(&House::found_with(talk::CONFIG)?),
             _ => sign_in::measure(&house),
         }?;
         report.add(rows, noise.others());

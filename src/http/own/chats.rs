@@ -88,6 +88,7 @@ fn listed(state: &State, handle: &Handle, recent: &Recent) -> Result<Value> {
         if item.damaged {
             view.insert("damaged".to_owned(), true.into());
         }
+        under_way(state, handle, &item.chat, &mut view);
         view
     };
     Ok(json!({ "total": recent.total, "items": recent.items.iter().map(item).collect::<Vec<_>>() }))
@@ -179,7 +180,15 @@ fn about(state: &State, handle: &Handle, chat: &ChatRef, opened: &Opened) -> Res
         "pinned": state.app.chats.is_pinned(handle, chat)?,
         "metadata": metadata,
     })));
+    under_way(state, handle, chat, &mut view);
     Ok(view)
+}
+
+/// Names the reply that is being written in a chat, if one is.
+fn under_way(state: &State, handle: &Handle, chat: &ChatRef, view: &mut Map<String, Value>) {
+    if let Some(id) = state.app.talk.running_in(handle, &chat.character, &chat.chat) {
+        view.insert("generation".to_owned(), id.as_str().into());
+    }
 }
 
 #[derive(Deserialize)]
