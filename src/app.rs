@@ -206,6 +206,10 @@ impl App {
         self.search.remove(handle)?;
         self.accounts.delete(by, handle)?;
         self.forget(handle);
+        // Derived; that it cannot be removed is no reason to say that the account has not been.
+        if let Err(error) = self.characters.erase(handle) {
+            tracing::warn!(?error, %handle, "the index of characters is left");
+        }
         // A save that came in between has made the folder anew.
         if purge && self.store.stat(&Place::of(handle))?.is_some() {
             self.store.trash_user(handle)?;
