@@ -17,6 +17,7 @@
 mod backup;
 mod bare;
 mod cards;
+mod chats;
 mod content;
 mod footprint;
 mod http;
@@ -34,7 +35,7 @@ use anyhow::Result;
 use report::{Noise, Report};
 use server::House;
 
-const SECTIONS: [&str; 6] = ["footprint", "read", "save", "backup", "sign-in", "cards"];
+const SECTIONS: [&str; 7] = ["footprint", "read", "save", "backup", "sign-in", "cards", "chats"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -73,6 +74,7 @@ fn measure(words: &[&str]) -> Result<bool> {
             "read" => requests::measure_reads(&house),
             "save" => requests::measure_saves(&house),
             "backup" => backup::measure(&house),
+            "chats" => chats::measure(&house),
             "cards" => cards::measure(&mut house),
             _ => sign_in::measure(&house),
         }?;

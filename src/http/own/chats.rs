@@ -85,6 +85,7 @@ fn listed(state: &State, handle: &Handle, recent: &Recent) -> Result<Value> {
             "preview": item.preview,
             "version": item.version,
         })));
+        view.extend(running(state, handle, &item.chat));
         if item.damaged {
             view.insert("damaged".to_owned(), true.into());
         }
@@ -104,6 +105,12 @@ fn head(row: Option<&Row>, chat: &ChatRef) -> Map<String, Value> {
     }
     head.insert("chat".to_owned(), chat.chat.as_str().into());
     head
+}
+
+/// The reply that is being made for a chat, if one is.
+fn running(state: &State, handle: &Handle, chat: &ChatRef) -> Option<(String, Value)> {
+    let id = state.app.talk.running_in(handle, &chat.character, &chat.chat)?;
+    Some(("generation".to_owned(), id.as_str().into()))
 }
 
 fn object(value: Value) -> Map<String, Value> {
@@ -179,6 +186,7 @@ fn about(state: &State, handle: &Handle, chat: &ChatRef, opened: &Opened) -> Res
         "pinned": state.app.chats.is_pinned(handle, chat)?,
         "metadata": metadata,
     })));
+    view.extend(running(state, handle, chat));
     Ok(view)
 }
 
