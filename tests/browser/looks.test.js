@@ -97,7 +97,8 @@ for (const width of [360, 320])
     await go(page, tavern, "/login");
     await checkWidth(page, "login");
     await enter(page, tavern, "ada", "by candlelight", "/");
-    for (const path of ["/", "/account", "/users"]) {
+    const rooms = ["/characters", "/personas", "/lorebooks", "/connections", "/search", "/trash"];
+    for (const path of ["/", "/account", "/users", ...rooms]) {
       await go(page, tavern, path);
       await page.waitForLoadState("networkidle");
       await checkWidth(page, path);
@@ -130,6 +131,8 @@ test("the policy that the pages are written for is sent", async (t) => {
       "style-src 'self'",
       "base-uri 'none'",
       "frame-ancestors 'none'",
+      "require-trusted-types-for 'script'",
+      "trusted-types tavernkeep-markup tavernkeep-worker",
     ]) {
       assert.ok(policy.includes(part), `${path} sends ${part}, not: ${policy}`);
     }

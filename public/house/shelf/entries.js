@@ -293,6 +293,7 @@ function editor(kind, entry, { change, remove }) {
     made.input.addEventListener("input", () => {
       const value = made.input.valueAsNumber;
       if (Number.isFinite(value)) put(what, value);
+      else if (made.input.value === "" && Number.isNaN(fallback)) put(what, null);
     });
     return made.root;
   };

@@ -1,5 +1,6 @@
 // What asking a model server for a few words has shown.
 import { h } from "../dom.js";
+import { count } from "../format.js";
 import { icon } from "../icons.js";
 
 /** @import {TestResult} from "./types.js" */
@@ -16,12 +17,7 @@ export function testWords(result) {
       null,
       result.message,
       result.ok && result.reply && h("span", { class: "heard", dir: "auto" }, `“${result.reply.trim()}”`),
-      result.ok &&
-        h(
-          "span",
-          { class: "hint" },
-          [`${result.ms.toLocaleString()} ms`, models ? `${models} models` : ""].filter(Boolean).join(" · "),
-        ),
+      result.ok && models && h("span", { class: "hint" }, `It has ${count(models, "model")}.`),
     ),
   );
 }

@@ -167,7 +167,7 @@ function row(connection, isDefault, me, again) {
         "span",
         { class: "hint" },
         [
-          echo ? "repeats what you say; not a model" : (kindNames[connection.kind] ?? connection.kind),
+          echo ? "not a model; for trying things out" : (kindNames[connection.kind] ?? connection.kind),
           !echo && connection.model,
           connection.baseUrl,
         ]
