@@ -50,9 +50,14 @@ pub fn measure(house: &House) -> Result<Vec<Row>> {
         Row::limited("chat of 100 MB: its last screen, first time after a start", first, 50.0, "ms"),
         Row::limited("chat of 100 MB: its last screen, median", median(&later), 50.0, "ms"),
         Row::limited("chat of 100 MB: its last screen, slowest of 60", quantile(&later, 1.0), 50.0, "ms"),
-        Row::paired("a message to a chat of 100 MB, beside an empty one", &ours, &beside, "ms", Bound::AtMost(1.2), |ours, peer| {
-            ours / peer
-        }),
+        Row::paired(
+            "a message to a chat of 100 MB, beside an empty one",
+            &ours,
+            &beside,
+            "ms",
+            Bound::AtMost(1.2),
+            |ours, peer| ours / peer,
+        ),
     ])
 }
 
