@@ -25,6 +25,7 @@ const PUBLIC: &[&str] = &[
     "GET /users",
     "GET /characters",
     "GET /personas",
+    "GET /chat",
     "GET /lorebooks",
     "GET /connections",
     "GET /search",

@@ -170,6 +170,37 @@ fn models_have_names() {
     assert!(place.asks(&hello("echo")).expect(200).text().contains("Hello"));
 }
 
+/// A character is asked like a model: its card is in the prompt, and no chat is made.
+#[test]
+fn a_character_is_asked() {
+    let place = Place::new();
+    let card = json!({
+        "name": "Eva Stone", "description": "{{char}} keeps the lighthouse.", "firstMessage": "Who is there?",
+        "systemPrompt": "You are {{char}}.",
+    });
+    place.ada.post("/api/v1/characters", card).expect(201);
+    let list = place.get("/v1/models").expect(200).json();
+    let last = list["data"].as_array().unwrap().last().unwrap()["id"].clone();
+    assert_eq!(last, "character:Eva Stone");
+    assert_eq!(place.get("/v1/models/character:Eva%20Stone").expect(200).json()["id"], last);
+    let before = place.house.tree().only(|name| name.starts_with("ada/"));
+    for name in ["character:Eva Stone", "character:eva stone"] {
+        let answer = place.asks(&hello(name)).expect(200).json();
+        assert_eq!(answer["choices"][0]["message"]["content"], "Hello there, friend.");
+        let sent = place.model.last().body["messages"].clone();
+        let text = sent.to_string();
+        assert!(text.contains("Eva Stone keeps the lighthouse.") && text.contains("You are Eva Stone."), "{text}");
+        let last = sent.as_array().unwrap().last().unwrap();
+        assert_eq!((&last["role"], last["content"].to_string().contains("Hello")), (&json!("user"), true), "{text}");
+    }
+    before.is_still(&place.house.tree().only(|name| name.starts_with("ada/")), "asking a character");
+    let bob = place.house.moves_in("bob");
+    let key = bob.post("/api/v1/me/keys", json!({ "name": "program" })).expect(201).json();
+    let bearer = format!("Bearer {}", key["key"].as_str().unwrap());
+    let request = Request::new("POST", "/v1/chat/completions").without_token().header("Authorization", &bearer);
+    place.house.anonymous().send(request.json(&hello("character:Eva Stone"))).expect(404);
+}
+
 #[test]
 fn somebody_else_s_connection_is_not_there() {
     let place = Place::new();
@@ -201,6 +232,19 @@ fn who_gets_in() {
     answer.expect(401);
     place.house.anonymous().get("/v1/nothing").expect(404);
     assert_eq!(place.get("/v1/chat/completions").expect(405).header("allow"), Some("POST"));
+}
+
+/// There is one `Authorization` header only: a good key is more than the name and password that all others share.
+#[test]
+fn a_key_passes_where_basic_authentication_is_on() {
+    let mut place = Place::new();
+    place.house.reopen(|config| (config.listen, config.basic_auth_mode) = (true, true));
+    place.get("/v1/models").expect(200);
+    let wrong = Request::new("GET", "/v1/models").header("Authorization", "Bearer tk-wrong");
+    let refused = place.house.anonymous().send(wrong).expect(401);
+    assert!(refused.header("www-authenticate").is_some_and(|asks| asks.starts_with("Basic")), "{refused}");
+    // Nor is it one for pages.
+    place.house.anonymous().send(place.request("GET", "/api/v1/me")).expect(401);
 }
 
 #[test]

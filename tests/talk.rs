@@ -6,11 +6,12 @@
 mod support;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::events::{Event, Events, words_of};
-use support::model::{FakeModel, Speaks};
-use support::{Answer, Guest, Request, TestHouse, eventually};
+use support::model::{Ending, FakeModel, Instead, Speaks};
+use support::{Answer, Guest, OWNER, Program, Request, TestHouse, eventually};
 
 const WORDS: [&str; 6] = ["Good ", "evening", ", tra", "veller. Sit ", "down; größer ", "is the fire."];
 
@@ -19,6 +20,7 @@ struct Scene {
     house: TestHouse,
     model: FakeModel,
     ada: Guest,
+    connection: String,
 }
 
 impl Scene {
@@ -30,10 +32,10 @@ impl Scene {
         let house = TestHouse::with(change);
         let model = FakeModel::start(Speaks::OpenAi);
         model.says(&WORDS);
-        connect(&house.owner(), &model);
+        let connection = connect(&house.owner(), &model);
         let ada = house.moves_in("ada");
         furnish(&ada, house.data(), "ada");
-        Self { house, model, ada }
+        Self { house, model, ada, connection }
     }
 
     fn starts(&self, more: Value) -> Answer {
@@ -59,10 +61,10 @@ impl Scene {
     }
 }
 
-fn connect(owner: &Guest, model: &FakeModel) {
+fn connect(owner: &Guest, model: &FakeModel) -> String {
     let body =
         json!({ "scope": "house", "name": "Fake", "kind": "openai", "baseUrl": model.base_url(), "model": "small" });
-    owner.post("/api/v1/connections", body).expect(201);
+    owner.post("/api/v1/connections", body).expect(201).json()["id"].as_str().unwrap().to_owned()
 }
 
 /// Gives somebody a character and an empty chat with it.
@@ -78,10 +80,10 @@ fn new_chat(data: &Path, handle: &str, name: &str) {
     std::fs::write(folder.join(format!("{name}.jsonl")), header.to_string()).unwrap();
 }
 
-/// The messages of a chat on the disk.
+/// The messages of a chat on the disk. Lines that a failing disk tore are passed over, as every reader does.
 fn chat(data: &Path, handle: &str, name: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(data.join(handle).join(format!("chats/Assistant/{name}.jsonl"))).unwrap();
-    text.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines().skip(1).filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -277,4 +279,436 @@ fn two_windows_hear_the_same_and_a_chat_is_busy_for_both() {
         answer.expect_error(404, "not_found");
     }
     assert_eq!(bob.get("/api/v1/generations").expect(200).json()["generations"], json!([]));
+}
+
+/// How a reply ended, for whoever follows it.
+fn end_of(guest: &Guest, id: &str) -> Event {
+    Events::follow(guest, &hush(id)).rest().pop().unwrap()
+}
+
+#[test]
+fn a_model_that_fails_in_whatever_way_says_so_and_loses_nothing() {
+    let scene = Scene::with(|config| {
+        config.models.silence_timeout = 1;
+        config.models.first_word_timeout = 2;
+    });
+    let html = "<html><body>Please sign in</body></html>".to_owned();
+    let flood = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n".to_owned();
+    let before_a_word: Vec<(&str, Instead)> = vec![
+        ("a refusal", Instead::Status(401, r#"{"error":{"message":"bad key"}}"#.to_owned())),
+        ("a page", Instead::Status(200, html)),
+        ("garbage", Instead::Raw(b"\x00\x01 not http at all\r\n\r\n".to_vec())),
+        ("an end at once", Instead::Raw(Vec::new())),
+        ("a flood", Instead::Flood(flood.clone(), vec![b'x'; 1 << 20])),
+        ("a drip", Instead::Drip(format!("{flood}data: x").into_bytes(), Duration::from_millis(400))),
+    ];
+    let quiet = scene.house.moves_in("bob");
+    furnish(&quiet, scene.house.data(), "bob");
+    for (what, instead) in before_a_word {
+        scene.model.does_instead(instead);
+        let before = scene.lines().len();
+        let id = id_of(&scene.starts(json!({ "text": what, "connection": scene.connection })).expect(202));
+        // Nobody else has to wait for it.
+        let started = Instant::now();
+        let echo = id_of(&start(&quiet, json!({ "text": "And I?", "connection": "echo" })).expect(202));
+        assert_eq!(end_of(&quiet, &echo).name, "done", "{what}");
+        assert!(started.elapsed() < Duration::from_secs(3), "{what}: {:?}", started.elapsed());
+        let failed = end_of(&scene.ada, &id);
+        assert_eq!((failed.name.as_str(), &failed.data["kept"]), ("error", &json!(false)), "{what}: {failed:?}");
+        let message = failed.data["message"].as_str().unwrap();
+        assert!(message.len() > 20 && failed.data["code"].as_str() != Some("internal"), "{what}: {failed:?}");
+        println!("{what}: {} {message}", failed.data["code"]);
+        let lines = scene.lines();
+        assert_eq!((lines.len(), &lines[before]["mes"]), (before + 1, &json!(what)), "what was said is there");
+    }
+    scene.model.plan(|plan| plan.instead = None);
+    for ending in [Ending::Cut, Ending::Silence, Ending::Error, Ending::Pings] {
+        scene.model.plan(|plan| plan.ending = ending);
+        let id = id_of(&scene.starts(json!({ "text": "Go on" })).expect(202));
+        let failed = end_of(&scene.ada, &id);
+        assert_eq!((failed.name.as_str(), &failed.data["kept"]), ("error", &json!(true)), "{ending:?}: {failed:?}");
+        let reply = scene.lines().pop().unwrap();
+        assert_eq!((&reply["mes"], &reply["is_user"]), (&json!(WORDS.concat()), &json!(false)), "{ending:?}");
+        let ours = &reply["extra"]["tavernkeep"];
+        assert_eq!((&ours["unfinished"], &ours["error"]), (&json!(true), &failed.data["message"]), "{ending:?}");
+    }
+    // What was cut off goes on where it stopped, and is whole then.
+    scene.model.plan(|plan| plan.ending = Ending::Done);
+    scene.model.says(&[" And", " more."]);
+    let count = scene.lines().len();
+    let id = id_of(&scene.starts(json!({ "kind": "continue" })).expect(202));
+    let all = Events::follow(&scene.ada, &hush(&id)).rest();
+    assert_eq!(all[0].data["text"], WORDS.concat());
+    assert_eq!(all.last().unwrap().name, "done");
+    let lines = scene.lines();
+    let reply = lines.last().unwrap();
+    assert_eq!((lines.len(), &reply["mes"]), (count, &json!(WORDS.concat() + " And more.")));
+    assert_eq!(
+        (&reply["extra"]["tavernkeep"]["unfinished"], &reply["extra"]["tavernkeep"]["error"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(reply["swipe_info"][0]["extra"]["tavernkeep"]["unfinished"], Value::Null);
+    assert_eq!(reply["swipes"], json!([WORDS.concat() + " And more."]));
+    scene.rests();
+}
+
+#[test]
+fn versions_of_a_reply_lie_beside_each_other() {
+    let scene = Scene::new();
+    let answer = |more: Value, words: &[&str]| {
+        scene.model.says(words);
+        let done = end_of(&scene.ada, &id_of(&scene.starts(more).expect(202)));
+        assert_eq!(done.name, "done", "{done:?}");
+        done
+    };
+    scene.starts(json!({ "kind": "swipe" })).expect_error(409, "nothing_to_swipe");
+    scene.starts(json!({ "kind": "continue" })).expect_error(409, "nothing_to_continue");
+    scene.starts(json!({ "kind": "swipe", "text": "x" })).expect_error(400, "bad_request");
+    answer(json!({ "text": "Hello!" }), &["one"]);
+    answer(json!({ "kind": "swipe" }), &["two"]);
+    let done = answer(json!({ "kind": "regenerate" }), &["three"]);
+    assert_eq!(
+        (&done.data["message"]["swipe"], &done.data["message"]["text"]),
+        (&json!({ "at": 2, "count": 3 }), &json!("three"))
+    );
+    // The reply that gets another version is no part of what the model is asked.
+    assert!(!scene.model.last().body.to_string().contains("two"), "{}", scene.model.last().body);
+    let lines = scene.lines();
+    assert_eq!(
+        (lines.len(), &lines[1]["swipes"], &lines[1]["swipe_id"]),
+        (2, &json!(["one", "two", "three"]), &json!(2))
+    );
+    answer(json!({ "kind": "continue" }), &[" four"]);
+    assert_eq!(scene.lines()[1]["swipes"], json!(["one", "two", "three four"]));
+    let said = answer(json!({ "kind": "impersonate" }), &["I leave."]);
+    assert_eq!((&said.data["text"], &said.data["index"], scene.lines().len()), (&json!("I leave."), &Value::Null, 2));
+    // Where nothing was answered yet, "again" is the first answer.
+    scene.model.fails(500, "{}");
+    end_of(&scene.ada, &id_of(&scene.starts(json!({ "text": "Still there?" })).expect(202)));
+    scene.model.plan(|plan| plan.instead = None);
+    answer(json!({ "kind": "regenerate" }), &["Yes."]);
+    assert_eq!(scene.lines().last().unwrap()["mes"], "Yes.");
+}
+
+#[test]
+fn a_stale_window_sends_nothing() {
+    let scene = Scene::new();
+    let stale = scene.starts(json!({ "text": "Hello!", "version": "0123456789abcdef" })).expect_error(409, "stale");
+    assert!(stale.json()["details"]["found"].is_string());
+    assert_eq!((scene.lines().len(), scene.model.asked().len()), (0, 0));
+    let version = stale.json()["details"]["found"].clone();
+    let started = scene.starts(json!({ "text": "Hello!", "version": version, "id": "m1" })).expect(202);
+    let done = end_of(&scene.ada, &id_of(&started));
+    let next = scene.starts(json!({ "text": "And you?", "version": done.data["version"], "id": "m2" })).expect(202);
+    assert_ne!(next.json()["version"], done.data["version"]);
+    end_of(&scene.ada, &id_of(&next));
+    scene.starts(json!({ "kind": "swipe", "version": version })).expect_error(409, "stale");
+    scene.starts(json!({ "text": "x", "chat": "nowhere" })).expect_error(404, "not_found");
+    scene.starts(json!({ "text": "x", "chat": "../talk" })).expect_error(404, "not_found");
+    scene.starts(json!({ "text": "x", "surprise": 1 })).expect_error(400, "bad_request");
+}
+
+/// Whatever somebody does to a chat while a reply comes in, the reply is somewhere, once, and what they did stays.
+#[test]
+fn a_reply_finds_its_place_in_a_chat_that_has_changed() {
+    let scene = Scene::new();
+    let file = scene.house.path("ada/chats/Assistant/talk.jsonl");
+    let done_after = |more: Value, change: &dyn Fn()| {
+        scene.model.plan(|plan| plan.stepwise = true);
+        scene.model.says(&["late", "r"]);
+        let id = id_of(&scene.starts(more).expect(202));
+        let mut listening = Events::follow(&scene.ada, &hush(&id));
+        scene.model.lets_through(1);
+        listening.until("text");
+        change();
+        scene.model.lets_through(3);
+        let end = listening.rest().pop().unwrap();
+        assert_eq!(end.name, "done", "{end:?}");
+        end
+    };
+    let rewrite = |change: &dyn Fn(&mut Vec<Value>)| {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        change(&mut lines);
+        let text: Vec<String> = lines.iter().map(Value::to_string).collect();
+        std::fs::write(&file, text.join("\n")).unwrap();
+    };
+    let texts = || scene.lines().iter().map(|line| line["mes"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+
+    done_after(json!({ "text": "one" }), &|| rewrite(&|lines| lines[1]["mes"] = json!("one, edited")));
+    assert_eq!(texts(), ["one, edited", "later"]);
+    // The message that a version is for has moved, because one before it is gone.
+    done_after(json!({ "kind": "swipe" }), &|| rewrite(&|lines| drop(lines.remove(1))));
+    assert_eq!((texts(), &scene.lines()[0]["swipes"]), (vec!["later".to_owned()], &json!(["later", "later"])));
+    // It is gone itself.
+    done_after(json!({ "kind": "swipe" }), &|| rewrite(&|lines| lines.truncate(1)));
+    assert_eq!(texts(), ["later"]);
+    // It was edited while its continuation came: the edit stays, the continuation lies beside it.
+    done_after(json!({ "kind": "continue" }), &|| {
+        rewrite(&|lines| {
+            lines[1]["mes"] = json!("edited");
+            lines[1]["swipes"] = json!(["edited"]);
+        })
+    });
+    assert_eq!((texts(), &scene.lines()[0]["swipes"]), (vec!["edited".to_owned()], &json!(["edited", "laterlater"])));
+    // The conversation went on: what is seen of it does not change.
+    done_after(json!({ "kind": "swipe" }), &|| {
+        rewrite(&|lines| lines.push(json!({ "name": "Ada", "is_user": true, "mes": "on" })))
+    });
+    assert_eq!(
+        (texts(), scene.lines()[0]["swipes"].as_array().unwrap().len()),
+        (vec!["edited".to_owned(), "on".to_owned()], 3)
+    );
+    // The chat has another name, by which it is found.
+    let renamed = file.with_file_name("other.jsonl");
+    let end = done_after(json!({ "text": "two" }), &|| std::fs::rename(&file, &renamed).unwrap());
+    assert_eq!((&end.data["chat"], end.data["index"].as_u64()), (&json!("other"), Some(3)));
+    std::fs::rename(&renamed, &file).unwrap();
+    // There is no such chat any more: the reply has one of its own.
+    let end = done_after(json!({ "text": "three" }), &|| std::fs::remove_file(&file).unwrap());
+    let kept = end.data["chat"].as_str().unwrap();
+    assert!(kept.starts_with("talk (kept reply"), "{kept}");
+    let lines = chat(scene.house.data(), "ada", kept);
+    assert_eq!((lines.len(), &lines[0]["mes"]), (1, &json!("later")));
+    assert!(!file.exists());
+    scene.rests();
+}
+
+#[test]
+fn people_take_turns_and_whoever_waits_is_told_their_place() {
+    let scene = Scene::with(|config| {
+        config.models.per_connection = 1;
+        config.models.per_user = 3;
+    });
+    scene.model.plan(|plan| plan.stepwise = true);
+    for name in ["two", "three", "four"] {
+        new_chat(scene.house.data(), "ada", name);
+    }
+    let bob = scene.house.moves_in("bob");
+    furnish(&bob, scene.house.data(), "bob");
+    let first = id_of(&scene.starts(json!({ "text": "1" })).expect(202));
+    Events::follow(&scene.ada, &hush(&first)).until("start");
+    scene.model.until("the first is asked", |model| model.answering() == 1);
+    let second = id_of(&scene.starts(json!({ "text": "2", "chat": "two" })).expect(202));
+    let third = id_of(&scene.starts(json!({ "text": "3", "chat": "three" })).expect(202));
+    let refused = scene.starts(json!({ "text": "4", "chat": "four" })).expect_error(429, "too_many");
+    assert!(refused.header("retry-after").is_some() && chat(scene.house.data(), "ada", "four").is_empty());
+    let bobs = id_of(&start(&bob, json!({ "text": "5" })).expect(202));
+    let mut waiting = [(Events::follow(&scene.ada, &hush(&second)), 1), (Events::follow(&bob, &hush(&bobs)), 2)];
+    for (events, place) in &mut waiting {
+        while events.until("queued").data["place"] != json!(*place) {}
+    }
+    let mut last = Events::follow(&scene.ada, &hush(&third));
+    while last.until("queued").data["place"] != json!(3) {}
+    scene.model.lets_through(4 * (WORDS.len() + 1));
+    for id in [&first, &second, &third] {
+        assert_eq!(end_of(&scene.ada, id).name, "done");
+    }
+    assert_eq!(end_of(&bob, &bobs).name, "done");
+    let order: Vec<String> = scene
+        .model
+        .asked()
+        .iter()
+        .map(|asked| asked.body["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(order, ["1", "2", "5", "3"]);
+}
+
+#[test]
+fn whoever_is_signed_out_hears_no_more_within_a_second() {
+    let scene = Scene::new();
+    scene.model.plan(|plan| plan.stepwise = true);
+    let id = id_of(&scene.starts(json!({ "text": "Hello!" })).expect(202));
+    type End = fn(&Scene, &Guest);
+    let ways: [(&str, End); 3] = [
+        ("signed out", |_, guest| drop(guest.delete("/api/v1/session").expect(204))),
+        ("password changed elsewhere", |scene, _| {
+            let body = json!({ "newPassword": support::password_of("ada") });
+            scene.house.owner().put("/api/v1/users/ada/password", body).expect(204);
+        }),
+        ("disabled", |scene, _| {
+            scene.house.owner().patch("/api/v1/users/ada", json!({ "enabled": false })).expect(200);
+        }),
+    ];
+    for (what, end) in ways {
+        let guest = scene.house.signed_in("ada");
+        let mut streams = [
+            Events::follow(&guest, &hush(&id)).patience(Duration::from_secs(3)),
+            Events::follow(&guest, "/api/v1/me/changes").patience(Duration::from_secs(3)),
+        ];
+        streams[0].until("start");
+        streams[1].until("ping");
+        let started = Instant::now();
+        end(&scene, &guest);
+        for events in &mut streams {
+            while events.next().is_some() {}
+        }
+        assert!(started.elapsed() < Duration::from_millis(2500), "{what}: {:?}", started.elapsed());
+    }
+    // A disabled account's replies are stopped.
+    eventually("it is stopped", || names(&scene.house.path("_system/generations")).is_empty());
+}
+
+#[test]
+fn a_deleted_account_leaves_no_reply_behind() {
+    let scene = Scene::new();
+    scene.model.plan(|plan| plan.stepwise = true);
+    scene.starts(json!({ "text": "Hello!" })).expect(202);
+    scene.model.lets_through(2);
+    scene.house.owner().delete("/api/v1/users/ada?data=remove").expect(204);
+    eventually("the journal is gone", || names(&scene.house.path("_system/generations")).is_empty());
+    assert!(!scene.house.path("ada").exists());
+}
+
+#[test]
+fn the_prompt_is_shown_and_nothing_is_sent() {
+    let scene = Scene::new();
+    let body = json!({ "character": "Assistant", "chat": "talk", "kind": "reply", "text": "What is the time?" });
+    let shown = scene.ada.post("/api/v1/prompts", body).expect(200).json();
+    assert_eq!((&shown["model"], &shown["context"], &shown["reserved"]), (&json!("small"), &json!(8192), &json!(1024)));
+    let messages = shown["messages"].as_array().unwrap();
+    assert_eq!(messages.last().unwrap()["text"], "What is the time?");
+    let tokens: u64 = shown["parts"].as_array().unwrap().iter().map(|part| part["tokens"].as_u64().unwrap()).sum();
+    assert!(tokens > 0 && tokens <= shown["tokens"].as_u64().unwrap() + 8, "{shown}");
+    assert!(shown["parts"].to_string().contains("Assistant is a helpful"), "{shown}");
+    assert!(scene.lines().is_empty() && scene.model.asked().is_empty());
+}
+
+#[test]
+fn asked_to_stop_the_server_keeps_the_part_and_lets_the_next_one_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = FakeModel::start(Speaks::OpenAi);
+    model.says(&WORDS);
+    model.plan(|plan| plan.stepwise = true);
+    let server = Program::start(folder.path());
+    let (owner, data) = (server.owner(), server.data());
+    connect(&owner, &model);
+    furnish(&owner, &data, OWNER);
+    let id = id_of(&start(&owner, json!({ "text": "Hello!" })).expect(202));
+    let mut listening = Events::follow(&owner, &hush(&id));
+    model.lets_through(1);
+    listening.until("text");
+    let ended = std::thread::spawn(move || listening.rest().pop());
+    let begun = Instant::now();
+    assert_eq!(server.stop().code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    let failed = ended.join().unwrap().expect("whoever listened was told");
+    assert_eq!((&failed.data["code"], &failed.data["kept"]), (&json!("closing"), &json!(true)));
+    let lines = chat(&data, OWNER, "talk");
+    assert_eq!((&lines[1]["mes"], &lines[1]["extra"]["tavernkeep"]["unfinished"]), (&json!("Good "), &json!(true)));
+    assert!(names(&data.join("_system/generations")).is_empty());
+}
+
+/// The model's house stays; the program is killed after each piece of a reply, and again and again while it recovers.
+#[test]
+fn killed_at_any_piece_the_part_is_in_the_chat_once() {
+    for pieces in 0..=WORDS.len() + 1 {
+        let folder = tempfile::tempdir().unwrap();
+        let model = FakeModel::start(Speaks::OpenAi);
+        model.says(&WORDS);
+        model.plan(|plan| plan.stepwise = true);
+        let server = Program::start(folder.path());
+        let (owner, data) = (server.owner(), server.data());
+        connect(&owner, &model);
+        furnish(&owner, &data, OWNER);
+        let started = start(&owner, json!({ "text": "Hello!", "id": "m1" })).expect(202);
+        let mut listening = Events::follow(&owner, &hush(&id_of(&started)));
+        let expected = WORDS[..pieces.min(WORDS.len())].concat();
+        for _ in 0..pieces.min(WORDS.len()) {
+            model.lets_through(1);
+            listening.until("text");
+        }
+        let journal = || names(&data.join("_system/generations"));
+        assert_eq!(journal().len(), 1);
+        if pieces > WORDS.len() {
+            model.lets_through(2);
+            listening.until("done");
+        } else if pieces > 0 {
+            // About every second what came is on the disk.
+            let file = data.join("_system/generations").join(&journal()[0]);
+            let noted = || {
+                let text = std::fs::read_to_string(&file).unwrap_or_default();
+                let lines = text.lines().skip(1).filter_map(|line| serde_json::from_str::<Value>(line).ok());
+                lines.filter_map(|line| line["text"].as_str().map(str::to_owned)).collect::<String>()
+            };
+            let begun = Instant::now();
+            eventually("the part is noted", || noted() == expected);
+            assert!(begun.elapsed() < Duration::from_millis(2500), "{:?}", begun.elapsed());
+        }
+        drop(listening);
+        server.kill();
+        // Killed again, at different moments of the next start.
+        for wait in [0, 3, 10] {
+            let mut child = support::program::command(folder.path(), &["--port", "0"])
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .unwrap();
+            std::thread::sleep(Duration::from_millis(wait * 5));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        let server = Program::start(folder.path());
+        assert!(journal().is_empty(), "after {pieces} pieces: {:?}", journal());
+        let lines = chat(&data, OWNER, "talk");
+        assert_eq!(lines[0]["mes"], "Hello!");
+        if pieces == 0 {
+            assert_eq!(lines.len(), 1);
+            continue;
+        }
+        assert_eq!((lines.len(), &lines[1]["mes"]), (2, &json!(expected)), "after {pieces} pieces");
+        let is_whole = pieces > WORDS.len();
+        assert_eq!(lines[1]["extra"]["tavernkeep"]["unfinished"], if is_whole { Value::Null } else { json!(true) });
+        assert_eq!(lines[1]["extra"]["tavernkeep"]["id"], started.json()["id"]);
+        if !is_whole {
+            model.plan(|plan| plan.stepwise = false);
+            model.says(&[" (more)"]);
+            let owner = server.owner();
+            let done = end_of(&owner, &id_of(&start(&owner, json!({ "kind": "continue" })).expect(202)));
+            assert_eq!(done.name, "done");
+            let lines = chat(&data, OWNER, "talk");
+            assert_eq!((lines.len(), &lines[1]["mes"]), (2, &json!(expected + " (more)")));
+            assert_eq!(lines[1]["extra"]["tavernkeep"]["unfinished"], Value::Null);
+        }
+    }
+}
+
+/// Whatever step of the disk fails from the question on: the person hears of it or the reply is there, and when the disk is
+/// well again everything is, once.
+#[test]
+fn every_step_of_a_reply_may_fail() {
+    use tavernkeep::store::Faults;
+    let mut outcomes = std::collections::BTreeMap::new();
+    for n in 1..=24 {
+        let faults = Faults::at(0, std::io::ErrorKind::StorageFull, true);
+        faults.rearm(0);
+        let house = TestHouse::on_failing_disk(&faults);
+        let owner = house.owner();
+        furnish(&owner, house.data(), OWNER);
+        let question = json!({ "text": "Hello you there", "id": "m1", "connection": "echo" });
+        faults.rearm(n);
+        let answer = start(&owner, question.clone());
+        let end = if answer.status == 202 {
+            end_of(&owner, &id_of(&answer)).name
+        } else {
+            assert!(answer.status >= 500, "step {n}: {answer}");
+            "refused".to_owned()
+        };
+        *outcomes.entry(end.clone()).or_insert(0) += 1;
+        faults.rearm(0);
+        house.app().talk.settle_left();
+        if end == "refused" {
+            // The retry changes nothing that is there already.
+            let again = start(&owner, question).expect(202);
+            assert_eq!(end_of(&owner, &id_of(&again)).name, "done", "step {n}");
+        }
+        let lines = chat(house.data(), OWNER, "talk");
+        assert_eq!(lines.len(), 2, "step {n} ({end}): {lines:?}");
+        assert_eq!(lines[0]["mes"], "Hello you there");
+        assert!(lines[1]["mes"].as_str().unwrap().ends_with("Hello you there"), "step {n}: {}", lines[1]);
+        house.app().talk.recover().unwrap();
+        assert_eq!(chat(house.data(), OWNER, "talk").len(), 2, "step {n}");
+        assert!(names(&house.path("_system/generations")).is_empty(), "step {n}");
+    }
+    println!("{outcomes:?}");
 }

@@ -38,13 +38,18 @@ pub struct Guest {
 impl House {
     /// Builds a new house and lets people in.
     pub fn found() -> Result<Self> {
+        Self::found_with("")
+    }
+
+    /// The same with more in its configuration.
+    pub fn found_with(more: &str) -> Result<Self> {
         let binary = match std::env::var_os("TAVERNKEEP_BIN") {
             Some(named) => fs::canonicalize(named).context("TAVERNKEEP_BIN")?,
             None => env!("CARGO_BIN_EXE_tavernkeep").into(),
         };
         // Beside the build, not in /tmp, which may be memory: saving is compared on a disk.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-        fs::write(folder.path().join("config.yaml"), CONFIG)?;
+        fs::write(folder.path().join("config.yaml"), format!("{CONFIG}{more}"))?;
         let mut house = Self { folder, binary, address: ([127, 0, 0, 1], 0).into(), running: None };
         house.open()?;
         let keeper = house.sign_in("default-user", "")?;

@@ -13,7 +13,6 @@ use super::prompt::{Note, NotePosition, Persona, PersonaPosition, PromptSettings
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Choices {
-    username: Value,
     user_avatar: Value,
     power_user: PowerUser,
     world_info_settings: Value,
@@ -62,11 +61,10 @@ impl Choices {
 
     /// The persona called `id`, or else the usual one, or else nobody but `account`'s name.
     pub fn persona(&self, wanted: Option<&str>, account: &str) -> Chosen {
-        let known = |id: &str| self.power_user.personas.get(id).and_then(Value::as_str).is_some();
+        let known = |id: &&str| self.power_user.personas.get(id).is_some_and(Value::is_string);
         let usual = [&self.power_user.default_persona, &self.user_avatar].into_iter().filter_map(Value::as_str);
-        let Some(id) = wanted.into_iter().chain(usual).find(|id| known(id)) else {
-            let name = filled(&self.username).unwrap_or(account).to_owned();
-            return Chosen { persona: Persona { name, ..Persona::default() }, ..Chosen::default() };
+        let Some(id) = wanted.into_iter().chain(usual).find(known) else {
+            return Chosen { persona: Persona { name: account.to_owned(), ..Persona::default() }, ..Chosen::default() };
         };
         let name = self.power_user.personas.get(id).and_then(Value::as_str).unwrap_or(account);
         let about = self.power_user.persona_descriptions.get(id);
@@ -176,7 +174,7 @@ mod tests {
 
     #[test]
     fn who_somebody_is() {
-        let settings = json!({ "username": "Adele", "user_avatar": "b.png", "power_user": {
+        let settings = json!({ "user_avatar": "b.png", "power_user": {
             "personas": { "a.png": "Captain", "b.png": "Cook" },
             "persona_descriptions": { "a.png": { "description": "brave", "position": 4, "depth": 3, "role": 1, "lorebook": "Sea" } },
         }});

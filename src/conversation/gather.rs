@@ -23,9 +23,9 @@ use crate::random;
 use crate::store::{FileName, Folder, Handle, Place, Store};
 
 /// The room there is where neither the connection nor the model says how much.
-const CONTEXT: usize = 8192;
+pub(super) const CONTEXT: usize = 8192;
 /// Of that, kept free for an answer whose length nobody limited.
-const RESERVE: usize = 1024;
+pub(super) const RESERVE: usize = 1024;
 /// Messages that are looked at, at most.
 const MESSAGES: usize = 4000;
 /// A message is hardly ever shorter than this, in tokens.
@@ -113,7 +113,7 @@ impl Sources {
             message.images = self.pictures(&order.handle, order.images.iter().map(String::as_str));
             history.push(message);
         }
-        let books = self.books(order, &card, &choices, &chosen, &metadata);
+        let books = self.books(&order.handle, &order.character, &card, &choices, &chosen, &metadata);
         let (character, note) = (character(&order.character, &card), choices.note(&metadata));
         let count = |text: &str| tokens::count(&model, text).tokens;
         let prompt = prompt::build(&Ingredients {
@@ -161,7 +161,7 @@ impl Sources {
     }
 
     /// The settings of this person, as far as they matter here.
-    fn choices(&self, handle: &Handle) -> Result<Choices> {
+    pub(super) fn choices(&self, handle: &Handle) -> Result<Choices> {
         let place = Place::of(handle).file(&settings::FILE);
         Ok(self.store.read_if_there(&place)?.map(|text| Choices::parse(&text)).unwrap_or_default())
     }
@@ -287,9 +287,10 @@ impl Sources {
     }
 
     /// All lorebooks that have to do with this chat. One that is gone or damaged is left out.
-    fn books(
+    pub(super) fn books(
         &self,
-        order: &Order,
+        handle: &Handle,
+        id: &FileName,
         card: &Card,
         choices: &Choices,
         chosen: &Chosen,
@@ -299,7 +300,7 @@ impl Sources {
         named.extend(metadata.get("world_info").and_then(Value::as_str).map(|name| (name, Source::Chat)));
         named.extend(chosen.book.as_deref().map(|name| (name, Source::Persona)));
         named.extend(Some((card.world(), Source::Character)).filter(|(name, _)| !name.is_empty()));
-        named.extend(choices.books_of(order.character.as_str()).into_iter().map(|name| (name, Source::Character)));
+        named.extend(choices.books_of(id.as_str()).into_iter().map(|name| (name, Source::Character)));
         named.extend(choices.books().into_iter().map(|name| (name, Source::Global)));
         let mut seen = Vec::new();
         let mut books = Vec::new();
@@ -308,7 +309,7 @@ impl Sources {
                 continue;
             }
             seen.push(name);
-            books.extend(self.book(&order.handle, name).map(|json| Book::parse(name, source, &json)));
+            books.extend(self.book(handle, name).map(|json| Book::parse(name, source, &json)));
         }
         // A book that the card names takes the place of the one inside it, which is where it came from.
         let has_its_own = books.iter().any(|book| book.source == Source::Character && book.name == card.world());
@@ -334,7 +335,7 @@ fn stale(order: &Order, window: &Window) -> Error {
     .with_details(serde_json::json!({ "expected": order.version, "found": window.chat.version }))
 }
 
-fn character(id: &FileName, card: &Card) -> Character {
+pub(super) fn character(id: &FileName, card: &Card) -> Character {
     let depth = card.depth_prompt();
     Character {
         name: card.name().to_owned(),
@@ -357,7 +358,7 @@ fn character(id: &FileName, card: &Card) -> Character {
     }
 }
 
-fn now() -> OffsetDateTime {
+pub(super) fn now() -> OffsetDateTime {
     clock::local(std::time::SystemTime::now())
 }
 

@@ -11,5 +11,6 @@ pub mod greeting;
 mod ingredients;
 pub mod lore;
 pub mod macros;
+pub mod programs;
 pub mod prompt;
 pub mod talking;

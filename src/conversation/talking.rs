@@ -44,6 +44,11 @@ impl House for Talking {
     type Plan = Plan;
 
     fn begin(&self, id: &GenerationId, order: &Order) -> Result<Begun<Plan>> {
+        let mut order = order.clone();
+        for image in &mut order.images {
+            *image = self.chats().take_picture(&order.handle, &order.character, image)?;
+        }
+        let order = &order;
         let gathered = self.gather(order)?;
         let key = self.sources.connections.key_of(&gathered.connection)?;
         let chat = ChatRef::new(order.character.clone(), order.chat.clone())?;

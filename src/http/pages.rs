@@ -27,54 +27,64 @@ pub async fn home(call: Call) -> Result<Reply> {
 
 /// `GET /account`: a page for whoever is signed in, as are all that follow.
 pub async fn account(call: Call) -> Result<Reply> {
-    inside(call, "account.html").await
+    inside(&call, "account.html").await
 }
 
 /// See [`account`].
 pub async fn users(call: Call) -> Result<Reply> {
-    inside(call, "users.html").await
+    inside(&call, "users.html").await
+}
+
+/// `GET /chat`: the newest chat, or with `?character=` and `&chat=` that one. Loading it renews the session's cookie: whoever
+/// chats every day stays signed in.
+pub async fn chat(call: Call) -> Result<Reply> {
+    let mut answer = inside(&call, "chat.html").await?;
+    if let Some(person) = &call.person {
+        renew(&call, person, &mut answer);
+    }
+    Ok(answer)
 }
 
 /// `GET /characters`: the shelf of cards, and with `?id=` the editor of one of them.
 pub async fn characters(call: Call) -> Result<Reply> {
-    inside(call, "characters.html").await
+    inside(&call, "characters.html").await
 }
 
 /// See [`account`].
 pub async fn personas(call: Call) -> Result<Reply> {
-    inside(call, "personas.html").await
+    inside(&call, "personas.html").await
 }
 
 /// `GET /lorebooks`: all lorebooks, and with `?name=` the entries of one of them.
 pub async fn lorebooks(call: Call) -> Result<Reply> {
-    inside(call, "lorebooks.html").await
+    inside(&call, "lorebooks.html").await
 }
 
 /// See [`account`].
 pub async fn connections(call: Call) -> Result<Reply> {
-    inside(call, "connections.html").await
+    inside(&call, "connections.html").await
 }
 
 /// See [`account`].
 pub async fn search(call: Call) -> Result<Reply> {
-    inside(call, "search.html").await
+    inside(&call, "search.html").await
 }
 
 /// See [`account`].
 pub async fn trash(call: Call) -> Result<Reply> {
-    inside(call, "trash.html").await
+    inside(&call, "trash.html").await
 }
 
 /// A page for whoever is signed in. A stranger goes to the login screen, which leads back to the same address: a link to
 /// one character or one message stays good.
-async fn inside(call: Call, name: &str) -> Result<Reply> {
+async fn inside(call: &Call, name: &str) -> Result<Reply> {
     if call.person.is_none() {
         let path = call.uri.path().trim_end_matches('/');
         let query = call.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         let then = percent_encoding::utf8_percent_encode(&format!("{path}{query}"), THEN).to_string();
         return Ok(reply::redirect(&format!("/login?then={then}")));
     }
-    file(&call, name).await
+    file(call, name).await
 }
 
 /// `GET /login`: the login screen, or straight in, where that needs no screen.

@@ -414,3 +414,13 @@ test("cards of the kind that bite stay text", async (t) => {
     assert.equal(await elements(), 0, id);
   }
 });
+
+test("a link to one character leads there through the login screen", async (t) => {
+  const { tavern, made } = await withCards(t, [card("Wenzel & Sons")]);
+  const { page } = await visit(tavern);
+  await page.goto(`${tavern.url}/characters?id=${encodeURIComponent(made[0].id)}`);
+  await page.getByRole("button", { name: /^Ada/ }).click();
+  await page.getByLabel("Password", { exact: true }).fill("by candlelight");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { level: 1, name: "Wenzel & Sons" }).waitFor();
+});

@@ -26,18 +26,7 @@ const kinds = [
 ];
 
 /** Names of built-in instruct templates. */
-const templates = [
-  "chatml",
-  "llama3",
-  "llama2",
-  "mistral",
-  "gemma",
-  "alpaca",
-  "vicuna",
-  "phi",
-  "command-r",
-  "deepseek",
-];
+const templates = ["ChatML", "Llama 3", "Mistral", "Mistral V3", "Gemma", "Alpaca", "Vicuna"];
 
 /** How a model is asked. @type {[name: string, label: string, range: Record<string, string>, hint: string][]} */
 const numbers = [
@@ -288,7 +277,7 @@ function templateField(value) {
   const made = field(
     "Instruct template",
     { value, list: id, autocomplete: "off", spellcheck: "false" },
-    "How messages become one text. It has to fit the model.",
+    "How messages become one text; it has to fit the model. A name, or SillyTavern's JSON of one. Empty: ChatML.",
   );
   made.root.append(
     h(

@@ -289,7 +289,11 @@ function editor(kind, entry, { change, remove }) {
   };
   /** @param {string} label @param {string} what @param {number} fallback @param {Record<string, string>} range @param {string} [hint] */
   const number = (label, what, fallback, range, hint) => {
-    const made = field(label, { type: "number", value: of(what) ?? fallback, inputmode: "numeric", ...range }, hint);
+    const made = field(
+      label,
+      { type: "number", value: of(what) ?? (Number.isNaN(fallback) ? "" : fallback), inputmode: "numeric", ...range },
+      hint,
+    );
     made.input.addEventListener("input", () => {
       const value = made.input.valueAsNumber;
       if (Number.isFinite(value)) put(what, value);

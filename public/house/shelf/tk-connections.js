@@ -3,6 +3,7 @@ import { del, get, post, put } from "../api.js";
 import { askDialog } from "../dialog.js";
 import { define, fill, h } from "../dom.js";
 import { busy, complain } from "../form.js";
+import { count } from "../format.js";
 import { meOf, openPage } from "../frame.js";
 import { icon } from "../icons.js";
 import { say, show } from "../messages.js";
@@ -94,7 +95,20 @@ function draw(now, me, again) {
   /** @param {Connection} connection */
   const item = (connection) => row(connection, now.default === connection.id, me, again);
   const keeper = may(me, "connections.house");
+  const damaged = now.damaged?.length ?? 0;
   return [
+    damaged > 0 &&
+      h(
+        "div",
+        { class: "alert", role: "alert" },
+        icon("warn"),
+        h(
+          "div",
+          null,
+          h("strong", null, `${count(damaged, "connection")} cannot be read. `),
+          `The file is left as it is: ${now.damaged?.join(", ")}.`,
+        ),
+      ),
     own.length > 0 && group("Yours", "Only you use these, with your keys.", own.map(item)),
     (house.length > 0 || keeper) &&
       group(

@@ -61,7 +61,7 @@
  * @property {string | null} [template]
  * @property {boolean} hasKey
  *
- * @typedef {{connections: Connection[], default: string | null, echo?: boolean}} Connections
+ * @typedef {{connections: Connection[], default: string | null, echo?: boolean, damaged?: string[]}} Connections
  * @typedef {{name: string, kind: string, baseUrl: string, needsKey: boolean, note: string}} Preset
  * @typedef {{id: string, name?: string | null, context?: number | null}} Model
  * @typedef {{ok: boolean, ms: number, models?: Model[] | string[] | number, reply?: string, message: string}} TestResult

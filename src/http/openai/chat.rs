@@ -16,6 +16,8 @@ use super::answer::{self, Head};
 use super::models::{self, Named};
 use super::request::Completion;
 use crate::blocking::blocking;
+use crate::conversation::gather::Sources;
+use crate::conversation::programs::Question;
 use crate::error::{Error, Kind, Result};
 use crate::http::call::Call;
 use crate::http::gate;
@@ -38,9 +40,9 @@ pub async fn complete(mut call: Call) -> Result<Reply> {
     let mut asked: Completion = call.json().await?;
     asked.check()?;
     let handle = call.me()?.handle.clone();
-    let Named { connection, model } = models::find(&call.state, &handle, &asked.model).await?;
-    let parameters = asked.parameters(connection.kind)?.over(&connection.parameters);
-    let ask = Ask { model, messages: asked.messages()?, parameters };
+    let named = models::find(&call.state, &handle, &asked.model).await?;
+    let connection = named.connection.clone();
+    let ask = ask_of(&call, &mut asked, named).await?;
     let app = Arc::clone(&call.state.app);
     let mut meter = Meter::new(&app.ledger, &handle, &connection, &ask, Source::Api);
     let (connections, of) = (Arc::clone(&app), connection.clone());
@@ -54,6 +56,33 @@ pub async fn complete(mut call: Call) -> Result<Reply> {
     } else {
         at_once(&head, meter, pieces).await
     }
+}
+
+/// What the model is asked: what the program says, or what a character's prompt makes of it.
+async fn ask_of(call: &Call, asked: &mut Completion, named: Named) -> Result<Ask> {
+    let Named { connection, model, character } = named;
+    let parameters = asked.parameters(connection.kind)?.over(&connection.parameters);
+    let messages = asked.messages()?;
+    let Some(character) = character else { return Ok(Ask { model, messages, parameters }) };
+    let (app, account) = (Arc::clone(&call.state.app), Arc::clone(call.me()?));
+    blocking(move || {
+        let sources = Sources {
+            store: Arc::clone(&app.store),
+            chats: Arc::clone(&app.chats),
+            characters: Arc::clone(&app.characters),
+            connections: Arc::clone(&app.connections),
+        };
+        sources.gather_question(Question {
+            handle: &account.handle,
+            account: &account.name,
+            character: &character,
+            said: messages,
+            connection: &connection,
+            model: &model,
+            parameters,
+        })
+    })
+    .await
 }
 
 /// The whole answer. A client that leaves ends this, and with it the model's work.

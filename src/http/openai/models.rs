@@ -3,6 +3,7 @@
 //! A model is `<connection id>/<model>`, a connection's id alone for its own model, a bare name for a model of the
 //! connection that is used by default, or `character:<name>`.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -13,12 +14,21 @@ use crate::error::{Error, Kind, Result};
 use crate::http::call::Call;
 use crate::http::reply::{self, Reply};
 use crate::http::state::State;
+use crate::library::characters::Row;
+use crate::models::connection::Kind as Dialect;
 use crate::models::connections::{self, ECHO};
 use crate::models::{Connection, ConnectionId, Holder, Key};
-use crate::store::{self, Handle};
+use crate::store::{self, FileName, Handle};
 
 /// A server that does not say within this time which models it has is listed with the one that is set.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What the name of a character begins with.
+const CHARACTER: &str = "character:";
+/// Whose models characters are, as far as programs are concerned.
+const CHARACTERS: &str = "characters";
+/// More nobody chooses from in a list; all can be asked.
+const CHARACTERS_MAX: usize = 1000;
 
 /// What a name means.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +37,8 @@ pub struct Named {
     pub connection: Connection,
     /// Which model of it.
     pub model: String,
+    /// As which character.
+    pub character: Option<FileName>,
 }
 
 /// `GET /v1/models`.
@@ -40,7 +52,9 @@ pub async fn list(call: Call) -> Result<Reply> {
             models.into_iter().map(|model| view(&connection, &format!("{}/{model}", connection.id))).collect()
         }
     });
-    let listed: Vec<Vec<Value>> = join_all(asked).await;
+    let mut listed: Vec<Vec<Value>> = join_all(asked).await;
+    let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
+    listed.push(blocking(move || characters(&state, &handle)).await?);
     Ok(reply::json(&json!({ "object": "list", "data": listed.concat() })))
 }
 
@@ -48,6 +62,9 @@ pub async fn list(call: Call) -> Result<Reply> {
 pub async fn get(call: Call) -> Result<Reply> {
     let name = call.param("id").to_owned();
     let named = find(&call.state, &call.me()?.handle, &name).await?;
+    if named.character.is_some() {
+        return Ok(reply::json(&entry(&name, CHARACTERS)));
+    }
     let (state, connection) = (call.state.clone(), named.connection.clone());
     let key = blocking(move || state.app.connections.key_of(&connection)).await?;
     if models_of(&call.state, &named.connection, key).await.contains(&named.model) {
@@ -62,6 +79,12 @@ pub async fn find(state: &std::sync::Arc<State>, handle: &Handle, name: &str) ->
     let (state, handle, name) = (state.clone(), handle.clone(), name.trim().to_owned());
     blocking(move || {
         let connections = &state.app.connections;
+        if let Some(called) = name.strip_prefix(CHARACTER) {
+            let character = character(&state, &handle, called)?.ok_or_else(|| no_model(&name))?;
+            let connection = connections.default_of(&handle)?;
+            let model = model_of(&connection)?;
+            return Ok(Named { connection, model, character: Some(character) });
+        }
         let known = |id: &str| match ConnectionId::parse(id) {
             Ok(id) => store::if_there(connections.get(&handle, &id)),
             Err(_) => Ok(None),
@@ -70,22 +93,62 @@ pub async fn find(state: &std::sync::Arc<State>, handle: &Handle, name: &str) ->
             && !model.is_empty()
             && let Some(connection) = known(id)?
         {
-            return Ok(Named { connection, model: model.to_owned() });
+            return Ok(Named { connection, model: model.to_owned(), character: None });
         }
         if let Some(connection) = known(&name)? {
-            let model = connection.model.clone().ok_or_else(|| {
-                Error::invalid("model_not_found", format!("This connection has no model set: ask for {name}/<model>."))
-            })?;
-            return Ok(Named { connection, model });
+            let model = model_of(&connection)?;
+            return Ok(Named { connection, model, character: None });
         }
         let connection = connections.default_of(&handle)?;
         // The echo answers to its own name only: nobody is to take it for the model that they asked for.
         if name.is_empty() || connection.id.as_str() == ECHO {
             return Err(no_model(&name));
         }
-        Ok(Named { connection, model: name })
+        Ok(Named { connection, model: name, character: None })
     })
     .await
+}
+
+/// The model that a connection asks unless it is told otherwise. Servers with one model need no name for it.
+fn model_of(connection: &Connection) -> Result<String> {
+    match (&connection.model, connection.kind) {
+        (Some(model), _) => Ok(model.clone()),
+        (None, Dialect::LlamaCpp | Dialect::KoboldCpp | Dialect::Text | Dialect::Echo) => Ok(String::new()),
+        (None, _) => {
+            let text = format!("No model is set for “{}”: ask for {}/<model>.", connection.name, connection.id);
+            Err(Error::invalid("model_not_found", text).with_details(json!({ "param": "model" })))
+        }
+    }
+}
+
+/// The character that is called so: by the name of its file, else by the name that people see, if only one has it.
+fn character(state: &State, handle: &Handle, called: &str) -> Result<Option<FileName>> {
+    let snapshot = state.app.characters.look(handle)?;
+    let sound = || snapshot.rows.iter().filter(|row| row.damaged.is_none());
+    if let Some(row) = sound().find(|row| row.id.as_str() == called) {
+        return Ok(Some(row.id.clone()));
+    }
+    let wanted = called.to_lowercase();
+    let mut named = sound().filter(|row| row.name.to_lowercase() == wanted);
+    Ok(named.next().map(|row| row.id.clone()).filter(|_| named.next().is_none()))
+}
+
+/// Somebody's characters, each under a name that means it alone.
+fn characters(state: &State, handle: &Handle) -> Result<Vec<Value>> {
+    let snapshot = state.app.characters.look(handle)?;
+    let mut taken: HashMap<String, usize> = HashMap::new();
+    for row in &snapshot.rows {
+        *taken.entry(row.name.to_lowercase()).or_default() += 1;
+        if row.id.as_str().to_lowercase() != row.name.to_lowercase() {
+            *taken.entry(row.id.as_str().to_lowercase()).or_default() += 1;
+        }
+    }
+    let sound = snapshot.rows.iter().filter(|row| row.damaged.is_none()).take(CHARACTERS_MAX);
+    let name = |row: &Row| match taken.get(&row.name.to_lowercase()) {
+        Some(1) => row.name.to_string(),
+        _ => row.id.to_string(),
+    };
+    Ok(sound.map(|row| entry(&format!("{CHARACTER}{}", name(row)), CHARACTERS)).collect())
 }
 
 /// The connections of somebody with their keys. One whose key cannot be read is asked without.
@@ -109,7 +172,11 @@ async fn models_of(state: &State, connection: &Connection, key: Option<Key>) -> 
 }
 
 fn view(connection: &Connection, id: &str) -> Value {
-    json!({ "id": id, "object": "model", "created": 0, "owned_by": connection.name })
+    entry(id, &connection.name)
+}
+
+fn entry(id: &str, owner: &str) -> Value {
+    json!({ "id": id, "object": "model", "created": 0, "owned_by": owner })
 }
 
 fn no_model(name: &str) -> Error {

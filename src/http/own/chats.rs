@@ -85,10 +85,10 @@ fn listed(state: &State, handle: &Handle, recent: &Recent) -> Result<Value> {
             "preview": item.preview,
             "version": item.version,
         })));
-        view.extend(running(state, handle, &item.chat));
         if item.damaged {
             view.insert("damaged".to_owned(), true.into());
         }
+        under_way(state, handle, &item.chat, &mut view);
         view
     };
     Ok(json!({ "total": recent.total, "items": recent.items.iter().map(item).collect::<Vec<_>>() }))
@@ -105,12 +105,6 @@ fn head(row: Option<&Row>, chat: &ChatRef) -> Map<String, Value> {
     }
     head.insert("chat".to_owned(), chat.chat.as_str().into());
     head
-}
-
-/// The reply that is being made for a chat, if one is.
-fn running(state: &State, handle: &Handle, chat: &ChatRef) -> Option<(String, Value)> {
-    let id = state.app.talk.running_in(handle, &chat.character, &chat.chat)?;
-    Some(("generation".to_owned(), id.as_str().into()))
 }
 
 fn object(value: Value) -> Map<String, Value> {
@@ -186,8 +180,15 @@ fn about(state: &State, handle: &Handle, chat: &ChatRef, opened: &Opened) -> Res
         "pinned": state.app.chats.is_pinned(handle, chat)?,
         "metadata": metadata,
     })));
-    view.extend(running(state, handle, chat));
+    under_way(state, handle, chat, &mut view);
     Ok(view)
+}
+
+/// Names the reply that is being written in a chat, if one is.
+fn under_way(state: &State, handle: &Handle, chat: &ChatRef, view: &mut Map<String, Value>) {
+    if let Some(id) = state.app.talk.running_in(handle, &chat.character, &chat.chat) {
+        view.insert("generation".to_owned(), id.as_str().into());
+    }
 }
 
 #[derive(Deserialize)]

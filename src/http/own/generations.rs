@@ -9,17 +9,20 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use warp::http::StatusCode;
 
+use super::messages::message_view;
 use crate::conversation::generations::event::Event;
 use crate::conversation::generations::shown::Watcher;
 use crate::conversation::generations::tape::Numbered;
 use crate::conversation::generations::{Generation, GenerationId, Kind, Order};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::call::Call;
 use crate::http::reply::{self, Reply};
 use crate::http::sse::{self, Guard, Look};
 use crate::library::chats::{ChatRef, Message};
 use crate::models::Parameters;
 
+/// An id that a client may give to a message.
+const ID_MAX: usize = 100;
 /// So much is put together at most, in bytes, before it is sent.
 const AT_ONCE: usize = 64 * 1024;
 
@@ -54,6 +57,13 @@ impl Asked {
     /// As an order of whoever calls.
     pub fn order(self, call: &Call) -> Result<Order> {
         let chat = ChatRef::parse(&self.character, &self.chat)?;
+        if self.id.as_ref().is_some_and(|id| id.is_empty() || id.len() > ID_MAX) {
+            return Err(Error::invalid("bad_request", format!("id has to have 1 to {ID_MAX} bytes.")));
+        }
+        let says_nothing = self.text.as_ref().is_some_and(|text| text.trim().is_empty());
+        if says_nothing && self.images.is_empty() {
+            return Err(Error::invalid("bad_request", "There is nothing to say: text is empty."));
+        }
         Ok(Order {
             handle: call.me()?.handle.clone(),
             character: chat.character,
@@ -120,11 +130,6 @@ pub async fn events(call: Call) -> Result<Reply> {
     Ok(sse::reply(follower, Follower::next))
 }
 
-/// A message as chats show it.
-fn message_view(index: usize, message: &Message) -> Value {
-    json!({ "index": index, "message": message })
-}
-
 fn one(call: &Call) -> Result<Arc<Generation>> {
     call.state.app.talk.get(&call.me()?.handle, &GenerationId::parse(call.param("id"))?)
 }
@@ -183,11 +188,22 @@ impl Follower {
                 Event::Text(text) | Event::Reasoning(text) => {
                     sse::write(&mut out, name, Some(id), &json!({ "text": text }));
                 }
-                Event::Done(done) => sse::write(&mut out, name, Some(id), &done),
+                Event::Done(mut done) => {
+                    done.message = shown(done.index, done.message.take());
+                    sse::write(&mut out, name, Some(id), &done);
+                }
                 Event::Failed(failed) => sse::write(&mut out, name, Some(id), &failed),
             }
         }
         out
+    }
+}
+
+/// A message as chats show it.
+fn shown(index: Option<usize>, message: Option<Value>) -> Option<Value> {
+    match message? {
+        Value::Object(fields) => Some(message_view(index?, &Message::of(fields))),
+        _ => None,
     }
 }
 

@@ -31,6 +31,7 @@ pub fn rows() -> Vec<Route> {
         Route::new(get.clone(), "/login", Public, "the login screen", pages::login),
         Route::new(get.clone(), "/account", Public, "the account page; sends strangers to the login screen", pages::account),
         Route::new(get.clone(), "/users", Public, "the page of people; sends strangers to the login screen", pages::users),
+        Route::new(get.clone(), "/chat", Public, "the chat page; sends strangers to the login screen", pages::chat),
         Route::new(get.clone(), "/characters", Public, "the page of characters; sends strangers to the login screen", pages::characters),
         Route::new(get.clone(), "/personas", Public, "the page of personas; sends strangers to the login screen", pages::personas),
         Route::new(get.clone(), "/lorebooks", Public, "the page of lorebooks; sends strangers to the login screen", pages::lorebooks),

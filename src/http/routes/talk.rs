@@ -7,8 +7,8 @@ use crate::http::own::{changes, generations, prompts};
 use crate::http::table::{Route, Who};
 use Who::May;
 
-/// What a person says, with some pictures' addresses.
-const WORDS: u64 = 4 * 1024 * 1024;
+/// What a person says, with pictures as data URLs.
+const WORDS: u64 = 64 * 1024 * 1024;
 
 /// Its rows.
 #[rustfmt::skip]
