@@ -56,7 +56,7 @@ impl Characters {
             let kept = self.keep_before(writer, handle, id, picture)?;
             if let Err(error) = writer.write(&place, bytes, Expect::Version(version)) {
                 if let Some(kept) = kept {
-                    self.bin.drop_kept(writer, handle, &kept);
+                    self.drop_kept(writer, handle, id, &kept);
                 }
                 return Err(error);
             }

@@ -234,6 +234,21 @@ impl Index {
         store::lock(&self.known).remove(handle);
     }
 
+    /// Forgets what the derived file says as well, for somebody who has left for good.
+    pub(super) fn erase(&self, handle: &Handle) -> Result<()> {
+        self.forget(handle);
+        let place = saved_place(handle);
+        if self.store.stat(&place)?.is_none() {
+            return Ok(());
+        }
+        self.store.writing(&Owner::System, |writer| writer.remove(&place))
+    }
+
+    /// Lets the next look write the derived file at once, if anything has changed.
+    pub(super) fn save_at_next_look(&self, handle: &Handle) {
+        store::lock(&self.known(handle).looking).saved = None;
+    }
+
     /// What is known now. Looks at the folder, and at what has changed in it.
     pub(super) fn look(self: &Arc<Self>, handle: &Handle) -> Result<Arc<Snapshot>> {
         let known = self.known(handle);

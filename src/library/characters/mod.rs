@@ -130,6 +130,12 @@ impl Characters {
         self.forget_tags(handle);
     }
 
+    /// Forgets somebody who has left for good, and what the derived file says of their characters.
+    pub fn erase(&self, handle: &Handle) -> Result<()> {
+        self.forget_tags(handle);
+        self.index.erase(handle)
+    }
+
     /// Saves a new card under a free name made from `name`, and makes the folder for its chats.
     fn add(&self, handle: &Handle, name: &str, bytes: &[u8]) -> Result<FileName> {
         self.add_from(handle, name, 0, bytes)

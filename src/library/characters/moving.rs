@@ -146,6 +146,8 @@ impl Characters {
             Ok(())
         })?;
         self.chats.forget(handle);
+        // What the card said is not to stay in the derived file.
+        self.index.save_at_next_look(handle);
         Ok(())
     }
 
@@ -173,6 +175,12 @@ impl Characters {
         known.retain(|_, at| at.elapsed() < super::KEPT_EVERY);
         known.insert(key, std::time::Instant::now());
         Ok(Some(kept))
+    }
+
+    /// Takes [`Characters::keep_before`] back, because nothing was replaced after all.
+    pub(super) fn drop_kept(&self, writer: &Writer<'_>, handle: &Handle, id: &FileName, kept: &store::TrashId) {
+        self.bin.drop_kept(writer, handle, kept);
+        store::lock(&self.kept).remove(&(handle.clone(), id.clone()));
     }
 }
 
