@@ -11,7 +11,7 @@ import { Composer } from "./composer.js";
 import { keepListening } from "./live.js";
 import { Log } from "./log.js";
 import { chatName } from "./names.js";
-import { askDelete, chooseVoices, editNote, exportChat, promptOf, rename, showKeys, showPrompt, tokens } from "./panels.js";
+import { askDelete, chooseVoices, editNote, exportChat, promptOf, rename, showKeys, showPrompt } from "./panels.js";
 import { Room } from "./room.js";
 import { Side } from "./side.js";
 import { welcome } from "./welcome.js";
@@ -357,10 +357,10 @@ class Page {
       const full = Math.min(1, prompt.tokens / room_for);
       meter.hidden = false;
       meter.classList.toggle("full", full > 0.9);
-      meter.setAttribute("aria-label", `Prompt: ${tokens(prompt.tokens, prompt.exact)} of ${prompt.context.toLocaleString()}. Show the prompt`);
       const bar = h("span", { class: "meter-bar", "aria-hidden": "true" }, h("span", null));
       /** @type {HTMLElement} */ (bar.firstElementChild).style.inlineSize = `${(full * 100).toFixed(1)}%`;
-      fill(meter, bar, h("span", { "aria-hidden": "true" }, `${prompt.exact ? "" : "≈ "}${prompt.tokens.toLocaleString()} / ${prompt.context.toLocaleString()}`));
+      const of = `${prompt.exact ? "" : "≈ "}${prompt.tokens.toLocaleString()} / ${prompt.context.toLocaleString()}`;
+      fill(meter, bar, h("span", null, of), h("span", { class: "unseen" }, " tokens. Show the prompt"));
     } catch {
       meter.hidden = true;
     }
