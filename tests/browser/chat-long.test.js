@@ -62,7 +62,7 @@ async function writeLong(tavern, name, lines) {
   for (let n = 0; n < lines; n += 1) {
     const mine = n % 2 === 1;
     const words = "and so the evening went on ".repeat(1 + ((n * 7) % 11));
-    out.push(JSON.stringify({ name: mine ? "Ada" : "Mirabel", is_user: mine, is_system: false, send_date: new Date(1.7e12 + n * 60_000).toISOString(), mes: `Line ${n} *${words}*`, extra: {} }));
+    out.push(JSON.stringify({ name: mine ? "Ada" : "Mirabel", is_user: mine, is_system: false, send_date: new Date(1.7e12 + n * 60_000).toISOString(), mes: `Line ${n} *${words.trim()}*`, extra: {} }));
   }
   await writeFile(join(folder, `${name}.jsonl`), `${out.join("\n")}\n`);
 }
