@@ -16,6 +16,7 @@ use crate::library::bin::{Bin, Restored, Rules as Keeping, Sort};
 use crate::library::changes::{Change, Changes};
 use crate::library::characters::Parts;
 use crate::library::chats::{ChatRef, Message};
+use crate::library::search::Search;
 use crate::library::{Characters, Chats, Lorebooks, Personas, Portraits, Settings, Thumbnails, settings};
 use crate::models::{Connections, Ledger, Models, Vault};
 use crate::store::archive::Part;
@@ -45,6 +46,8 @@ pub struct App {
     pub models: Arc<Models>,
     /// Their chats.
     pub chats: Arc<Chats>,
+    /// What finds words in their chats.
+    pub search: Arc<Search>,
     /// What they deleted or replaced.
     pub bin: Arc<Bin>,
     /// What their windows are told.
@@ -129,6 +132,7 @@ impl App {
             ledger: Arc::clone(&ledger),
         };
         let app = Self {
+            search: Arc::new(Search::new(Arc::clone(&store), Arc::clone(&chats))),
             talk: Generations::new(Arc::new(talking), Arc::clone(&store), rules_of_talk(&config)),
             portraits: Portraits::new(Arc::clone(&store)),
             personas: Personas::new(
@@ -199,6 +203,7 @@ impl App {
         self.talk.forget(handle);
         self.connections.forget(handle)?;
         self.ledger.forget(handle)?;
+        self.search.remove(handle)?;
         self.accounts.delete(by, handle)?;
         self.forget(handle);
         // Derived; that it cannot be removed is no reason to say that the account has not been.
@@ -320,6 +325,7 @@ impl App {
             }
             (Sort::Character | Sort::Version | Sort::Chat, _) => {
                 self.chats.forget(handle);
+                self.search.forget(handle);
                 self.changes.publish(handle, Change::Characters {});
             }
             (Sort::Persona, _) => self.changes.publish(handle, Change::Personas {}),
@@ -340,6 +346,7 @@ impl App {
     /// What has to be done now and then: automatic snapshots, times of last use, what has been kept long enough.
     pub fn keep_house(&self) {
         self.accounts.flush();
+        self.search.rest();
         match self.accounts.listing() {
             Ok(listing) => {
                 let everyone: Vec<Handle> = listing.by_age().iter().map(|account| account.handle.clone()).collect();

@@ -99,7 +99,7 @@ impl Hasher {
 }
 
 fn work(jobs: &Mutex<Receiver<Job>>, cost: u32) {
-    stand_back();
+    crate::blocking::stand_back(NICENESS);
     loop {
         let job = store::lock(jobs).recv();
         match job {
@@ -139,16 +139,6 @@ impl Disguise {
 
 fn dummy(cost: u32) -> PasswordHash {
     PasswordHash::Bcrypt(format!("$2b${cost:02}${NOBODYS}"))
-}
-
-/// Lowers the priority of this thread; a system that refuses just has no such priority.
-fn stand_back() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
-        tracing::debug!(%error, "the hashing threads keep their priority");
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = NICENESS;
 }
 
 #[cfg(test)]

@@ -58,3 +58,6 @@ pub struct Prompt {
 pub fn build(ingredients: &Ingredients<'_>) -> Result<Prompt> {
     super::assembly::build(ingredients)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::asking::{Decoder, Out, Prepared};
+use super::asking::{Decoder, Out, Prepared, leave_out};
 use super::frames::{Frame, Framing};
 use super::openai::{json_headers, set};
 use super::words::Problem;
@@ -88,11 +88,7 @@ fn parameters(body: &mut Map<String, Value>, parameters: &Parameters) {
 /// Models differ in what they refuse; what is only a preference is then left out.
 fn meet_half_way(body: &mut Value, refusal: &str) -> bool {
     let Some(body) = body.as_object_mut() else { return false };
-    let before = body.len();
-    for name in ["temperature", "top_p", "top_k"].into_iter().filter(|name| refusal.contains(name)) {
-        body.remove(name);
-    }
-    body.len() < before
+    leave_out(body, refusal, &["temperature", "top_p", "top_k"])
 }
 
 /// The conversation after the scene: person and model take turns, the person first.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::unfold;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::frames::{Frame, Framing};
@@ -120,6 +120,21 @@ impl Out {
     }
 }
 
+/// Leaves out of a refused body what the refusal says is not supported, as far as it is only a preference.
+pub(super) fn leave_out(body: &mut Map<String, Value>, refusal: &str, preferences: &[&str]) -> bool {
+    let lower = refusal.to_ascii_lowercase();
+    let reasons =
+        ["unsupported", "not support", "not permitted", "not allowed", "deprecated", "cannot both", "unknown"];
+    if !reasons.iter().any(|reason| lower.contains(reason)) {
+        return false;
+    }
+    let before = body.len();
+    for name in preferences.iter().filter(|name| refusal.contains(**name)) {
+        body.shift_remove(*name);
+    }
+    body.len() < before
+}
+
 /// Sends what was prepared, once more if the server can be met half-way, and hands back the answer as it comes.
 pub(super) async fn ask(
     egress: &Egress,
@@ -129,12 +144,12 @@ pub(super) async fn ask(
     waits: Waits,
     begun: &str,
 ) -> Result<Pieces> {
-    let mut tries = 3;
+    let mut tries = 5;
     let response = loop {
         let request = request(&prepared, waits)?;
         let response = egress.send(reach, request).await.map_err(|failure| words.failure(&failure))?;
         let response = response.at_most(MAX_ANSWER);
-        if response.status == 200 {
+        if (200..300).contains(&response.status) {
             break response;
         }
         let (status, headers) = (response.status, response.headers.clone());
@@ -147,8 +162,8 @@ pub(super) async fn ask(
             return Err(words.status(status, &headers, &refusal));
         }
     };
-    let mut answer = Answer::new(response, prepared, words, waits, begun);
-    answer.check_type().await?;
+    let answer = Answer::new(response, prepared, words, waits, begun);
+    answer.check_type()?;
     Ok(Box::pin(unfold(answer, |mut answer| async move { answer.next().await.map(|piece| (piece, answer)) })))
 }
 
@@ -199,6 +214,8 @@ struct Answer {
     last_sign: Option<Instant>,
     finished: Option<Instant>,
     error: Option<Error>,
+    /// A message has come, whatever it says.
+    spoken: bool,
 }
 
 impl Answer {
@@ -214,25 +231,14 @@ impl Answer {
             last_sign: None,
             finished: None,
             error: None,
+            spoken: false,
         }
     }
 
-    /// Notices a page, and an answer that comes in one piece though it was asked for in many.
-    async fn check_type(&mut self) -> Result<()> {
+    /// Notices a page.
+    fn check_type(&self) -> Result<()> {
         let kind = self.response.as_ref().and_then(|response| response.header("content-type")).unwrap_or_default();
-        if kind.starts_with("text/html") {
-            return Err(self.words.page());
-        }
-        let in_one_piece = matches!(self.framing, Framing::Events(_)) && kind.starts_with("application/json");
-        if !in_one_piece {
-            return Ok(());
-        }
-        let Some(response) = self.response.take() else { return Ok(()) };
-        let body = response.at_most(MAX_DOCUMENT).whole(self.waits.first_word).await;
-        let body = body.map_err(|failure| self.words.failure(&failure))?;
-        let frame = Frame { event: String::new(), data: String::from_utf8_lossy(&body).into_owned() };
-        self.decoder.frame(&frame, &mut self.out).map_err(|problem| self.words.problem(problem))?;
-        self.end()
+        if kind.starts_with("text/html") { Err(self.words.page()) } else { Ok(()) }
     }
 
     async fn next(&mut self) -> Option<Result<Piece>> {
@@ -299,16 +305,25 @@ impl Answer {
     }
 
     fn frame(&mut self, frame: &Frame) -> Result<bool> {
+        self.spoken = true;
         let last = self.decoder.frame(frame, &mut self.out).map_err(|problem| self.words.problem(problem))?;
         Ok(last || self.out.stopped)
     }
 
     /// The server has closed the connection.
     fn at_end(&mut self) -> Result<()> {
-        if let Some(rest) = self.framing.rest()
-            && self.decoder.frame(&rest, &mut self.out).is_err()
-        {
-            return Err(self.words.cut());
+        if let Some(rest) = self.framing.rest() {
+            self.spoken = true;
+            let is_whole = matches!(self.framing, Framing::Whole(_));
+            match self.decoder.frame(&rest, &mut self.out) {
+                Ok(_) => {}
+                // What has no end cannot be expected to have a sense.
+                Err(Problem::Garbage(_)) if !is_whole => return Err(self.words.cut()),
+                Err(problem) => return Err(self.words.problem(problem)),
+            }
+        }
+        if !self.spoken && self.out.finish.is_none() {
+            return Err(self.words.garbage("it ended without a single message"));
         }
         self.end()
     }

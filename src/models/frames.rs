@@ -7,6 +7,9 @@ pub(super) const MAX_LINE: usize = 1 << 20;
 /// The most that the lines of one event may have together.
 const MAX_EVENT: usize = 4 << 20;
 
+/// The largest answer in one piece.
+const MAX_WHOLE: usize = 16 << 20;
+
 /// A line or an event that is longer than any honest one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLong;
@@ -26,6 +29,8 @@ pub(super) enum Framing {
     Events(Events),
     /// One JSON value a line.
     Lines(Lines),
+    /// One JSON value, from a server that was asked for events and does not stream.
+    Whole(Vec<u8>),
 }
 
 impl Framing {
@@ -39,7 +44,15 @@ impl Framing {
 
     /// Takes bytes as they come in, and whether they complete a line, be it one that says nothing.
     pub(super) fn push(&mut self, bytes: &[u8], out: &mut Vec<Frame>) -> Result<bool, TooLong> {
+        if matches!(self, Self::Events(events) if events.is_fresh()) && bytes.trim_ascii_start().starts_with(b"{") {
+            *self = Self::Whole(Vec::new());
+        }
         match self {
+            Self::Whole(body) if body.len() + bytes.len() > MAX_WHOLE => Err(TooLong),
+            Self::Whole(body) => {
+                body.extend_from_slice(bytes);
+                Ok(true)
+            }
             Self::Events(events) => events.push(bytes, out),
             Self::Lines(lines) => lines.push(bytes, &mut |line| {
                 let data = text(line);
@@ -54,6 +67,7 @@ impl Framing {
     /// What was left without an end when the bytes ended.
     pub(super) fn rest(&mut self) -> Option<Frame> {
         match self {
+            Self::Whole(body) => Some(Frame { event: String::new(), data: text(std::mem::take(body).trim_ascii()) }),
             Self::Events(events) => events.rest(),
             Self::Lines(lines) => {
                 let data = text(&std::mem::take(&mut lines.pending));
@@ -117,6 +131,8 @@ impl Lines {
 pub(super) struct Events {
     lines: Lines,
     begun: bool,
+    /// A line of more than white space has come.
+    spoken: bool,
     current: Current,
 }
 
@@ -128,9 +144,15 @@ struct Current {
 }
 
 impl Events {
+    /// Whether nothing but white space has come.
+    fn is_fresh(&self) -> bool {
+        !self.spoken && self.lines.pending.trim_ascii().is_empty()
+    }
+
     fn push(&mut self, bytes: &[u8], out: &mut Vec<Frame>) -> Result<bool, TooLong> {
-        let Self { lines, begun, current } = self;
+        let Self { lines, begun, spoken, current } = self;
         lines.push(bytes, &mut |line| {
+            *spoken |= !line.trim_ascii().is_empty();
             let line = if *begun { line } else { line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line) };
             *begun = true;
             current.line(line, out)
@@ -231,6 +253,13 @@ mod tests {
     fn lines_are_told_apart() {
         let found = frames(Framing::lines(), &[b"{\"a\":1}\n\n{\"b\"", b":2}\r\n  \n{\"c\":3}"]);
         assert_eq!(found, pairs(&[("", "{\"a\":1}"), ("", "{\"b\":2}"), ("", "{\"c\":3}")]));
+    }
+
+    #[test]
+    fn an_answer_in_one_piece_is_one_frame() {
+        let found = frames(Framing::events(), &[b"\n", b" {\"a\":\n", b"1}\n"]);
+        assert_eq!(found, pairs(&[("", "{\"a\":\n1}")]));
+        assert_eq!(events(": hello\n{\n"), []);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::asking::{Decoder, Out, Prepared};
+use super::asking::{Decoder, Out, Prepared, leave_out};
 use super::frames::{Frame, Framing};
 use super::words::Problem;
 use super::{Ask, Connection, Finish, Image, Key, Message, ModelInfo, Parameters, Part, Role, Usage};
@@ -143,7 +143,21 @@ pub(super) fn set(body: &mut Map<String, Value>, name: &str, value: Option<impl 
     }
 }
 
-/// Some servers refuse what others need: the report of what was used up, and one of two names for the longest answer.
+/// What an answer can do without. Thinking models refuse most of it.
+const PREFERENCES: [&str; 9] = [
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "repetition_penalty",
+    "repeat_penalty",
+    "reasoning_effort",
+];
+
+/// Some servers refuse what others need: the report of what was used up, one of two names for the longest answer. And some
+/// refuse what is only a preference.
 pub(super) fn meet_half_way(body: &mut Value, refusal: &str) -> bool {
     let Some(body) = body.as_object_mut() else { return false };
     if refusal.contains("stream_options") && body.remove("stream_options").is_some() {
@@ -156,7 +170,7 @@ pub(super) fn meet_half_way(body: &mut Value, refusal: &str) -> bool {
         body.insert("max_completion_tokens".into(), longest);
         return true;
     }
-    false
+    leave_out(body, refusal, &PREFERENCES)
 }
 
 fn messages(messages: &[Message], house: House) -> Value {

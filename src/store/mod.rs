@@ -27,6 +27,7 @@ pub mod pieces;
 pub mod place;
 mod record;
 pub mod restore;
+mod search;
 mod seek;
 mod swap;
 #[cfg(test)]

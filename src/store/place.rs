@@ -98,6 +98,8 @@ impl Folder {
     pub const USAGE: Self = Self("usage");
     /// API keys, as hashes: one file per account.
     pub const KEYS: Self = Self("keys");
+    /// Indexes of chats, derived from them: `search/<handle>`.
+    pub const SEARCH: Self = Self("search");
     /// Lock files that keep the server and the command line apart.
     pub const LOCKS: Self = Self("locks");
 

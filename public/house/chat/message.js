@@ -19,7 +19,7 @@ import { ownPicture } from "../shelf/parts.js";
  * @property {(index: number) => void} remove
  * @property {(index: number) => void} branch
  * @property {(kind: import("./types.js").Kind) => void} ask
- * @property {() => void} resized
+ * @property {(look?: HTMLElement) => void} resized `look`: keeps this in sight
  */
 
 /** @param {IconName} drawing @param {string} label @param {(event: MouseEvent) => void} onclick @param {string} [kind] */
@@ -320,7 +320,7 @@ export class MessageView {
     grow(area);
     area.focus();
     area.setSelectionRange(area.value.length, area.value.length);
-    this.host.resized();
+    this.host.resized(this.root);
   }
 
   /** A reply begins to come in here. @param {Running} running */
@@ -350,12 +350,36 @@ export class MessageView {
     }
     if (running.html) setWords(this.words, running.html);
     else if (running.kind !== "continue") fill(this.words);
-    const text = running.html ? running.text : running.whole;
+    const text = running.html ? running.text || behind(this.words, running.whole) : running.whole;
     this.tail = h("span", { class: "tail" }, text);
     const end = this.words.lastElementChild;
     if (end instanceof HTMLParagraphElement) end.append(this.tail);
     else this.words.append(this.tail);
   }
+}
+
+/**
+ * What came while these words were being rendered, and so is not among them yet. Letters are compared, since marks of
+ * Markdown are not to be seen there any more.
+ * @param {HTMLElement} words @param {string} whole
+ */
+function behind(words, whole) {
+  const letter = /[\p{L}\p{N}]/u;
+  const last = [...(words.textContent ?? "").slice(-120)].filter((one) => letter.test(one)).slice(-24).join("");
+  if (!last) return "";
+  const from = Math.max(0, whole.length - 800);
+  let letters = "";
+  /** @type {number[]} */
+  const places = [];
+  for (let at = from; at < whole.length; at += 1) {
+    if (!letter.test(whole[at])) continue;
+    letters += whole[at];
+    places.push(at);
+  }
+  const found = letters.lastIndexOf(last);
+  if (found < 0) return "";
+  const rest = whole.slice(places[found + last.length - 1] + 1);
+  return letter.test(rest) ? rest : "";
 }
 
 /** @param {Running} running */

@@ -117,7 +117,7 @@ export class Side {
       chatPath(item),
       small(item.avatar),
       h("bdi", null, item.characterName || item.character),
-      item.generation ? "Writing…" : item.preview || chatName(item),
+      item.generation ? "Writing…" : plain(item.preview) || chatName(item),
       item.pinned ? icon("pin", "pinned") : h("span", { class: "when" }, item.modified ? ago(item.modified) : ""),
       () => this.page.open(item.character, item.chat),
       here,
@@ -226,6 +226,9 @@ export class Side {
     }
   }
 }
+
+/** Words without the marks that make them lean. @param {string | undefined} text */
+const plain = (text) => (text ?? "").replace(/[*_`~]{1,3}(?=\S)|(?<=\S)[*_`~]{1,3}/g, "");
 
 /** A card's own words, with the names that they stand for. @param {string} text @param {string} name */
 const named = (text, name) => text.replace(/\{\{char\}\}/gi, name).replace(/\{\{user\}\}/gi, "you");

@@ -11,7 +11,7 @@ import { Composer } from "./composer.js";
 import { keepListening } from "./live.js";
 import { Log } from "./log.js";
 import { chatName } from "./names.js";
-import { askDelete, chooseVoices, editNote, exportChat, promptOf, rename, showKeys, showPrompt, tokens } from "./panels.js";
+import { askDelete, chooseVoices, editNote, exportChat, promptOf, rename, showKeys, showPrompt } from "./panels.js";
 import { Room } from "./room.js";
 import { Side } from "./side.js";
 import { welcome } from "./welcome.js";
@@ -226,7 +226,7 @@ class Page {
         remove: (index) => this.remove(index),
         branch: (index) => void this.branch(index).catch(sorry),
         ask: (kind) => void room.ask(kind).catch(sorry),
-        resized: () => log.settle(),
+        resized: (look) => log.resized(look),
       },
       `Messages with ${name}`,
     );
@@ -261,8 +261,12 @@ class Page {
     /** @param {import("./room.js").What} what @param {(detail: any) => void} then */
     const on = (what, then) => room.addEventListener(what, (event) => then(/** @type {CustomEvent} */ (event).detail));
     on("messages", (detail) => {
-      if (detail?.reload) void log.reload().catch(sorry);
-      else log.change(detail.index);
+      const begin = () => room.running && log.begin(room.running);
+      if (detail?.reload) void log.reload().then(begin).catch(sorry);
+      else {
+        log.change(detail.index);
+        begin();
+      }
       measure();
     });
     on("running", () => {
@@ -357,10 +361,10 @@ class Page {
       const full = Math.min(1, prompt.tokens / room_for);
       meter.hidden = false;
       meter.classList.toggle("full", full > 0.9);
-      meter.setAttribute("aria-label", `Prompt: ${tokens(prompt.tokens, prompt.exact)} of ${prompt.context.toLocaleString()}. Show the prompt`);
       const bar = h("span", { class: "meter-bar", "aria-hidden": "true" }, h("span", null));
       /** @type {HTMLElement} */ (bar.firstElementChild).style.inlineSize = `${(full * 100).toFixed(1)}%`;
-      fill(meter, bar, h("span", { "aria-hidden": "true" }, `${prompt.exact ? "" : "≈ "}${prompt.tokens.toLocaleString()} / ${prompt.context.toLocaleString()}`));
+      const of = `${prompt.exact ? "" : "≈ "}${prompt.tokens.toLocaleString()} / ${prompt.context.toLocaleString()}`;
+      fill(meter, bar, h("span", null, of), h("span", { class: "unseen" }, " tokens. Show the prompt"));
     } catch {
       meter.hidden = true;
     }

@@ -16,6 +16,7 @@ pub mod messages;
 pub mod personas;
 pub mod prompts;
 pub mod restores;
+pub mod search;
 pub mod session;
 pub mod sessions;
 pub mod settings;

@@ -5,13 +5,14 @@ mod house;
 mod library;
 mod models;
 mod openai;
+mod search;
 mod talk;
 
 use super::table::Route;
 
 /// All routes.
 pub fn all() -> Vec<Route> {
-    [house::rows(), models::rows(), library::rows(), chats::rows(), talk::rows(), openai::rows()]
+    [house::rows(), models::rows(), library::rows(), chats::rows(), search::rows(), talk::rows(), openai::rows()]
         .into_iter()
         .flatten()
         .collect()

@@ -97,6 +97,10 @@ fn half_way() {
     assert!(!meet_half_way(&mut body, "Unknown field stream_options"));
     assert!(meet_half_way(&mut body, "Use 'max_completion_tokens' instead of 'max_tokens'"));
     assert_eq!(body, json!({ "max_completion_tokens": 5 }));
+    let mut body = json!({ "temperature": 0.5, "model": "temperature" });
+    assert!(!meet_half_way(&mut body, "temperature has to be between 0 and 2"));
+    assert!(meet_half_way(&mut body, "Unsupported value: 'temperature' does not support 0.5 with this model."));
+    assert_eq!(body, json!({ "model": "temperature" }));
 }
 
 #[test]

@@ -1,0 +1,73 @@
+//! `/api/v1/search`: messages by their words.
+
+use serde_json::{Value, json};
+
+use crate::blocking::blocking;
+use crate::error::{Error, Result};
+use crate::http::call::Call;
+use crate::http::reply::{self, Reply};
+use crate::library::search::{Answer, HITS_MAX, Hit};
+use crate::store::FileName;
+
+/// So many hits if the request does not say.
+const HITS: usize = 20;
+
+/// `GET /api/v1/search?q=&limit=&character=`.
+pub async fn search(call: Call) -> Result<Reply> {
+    let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
+    let typed = call.query("q").unwrap_or_default();
+    let limit = limit(call.query("limit").as_deref())?;
+    let character = match call.query("character").filter(|character| !character.is_empty()) {
+        Some(character) => Some(FileName::parse(&character)?),
+        None => None,
+    };
+    blocking(move || {
+        let app = &state.app;
+        let answer = app.search.search(&handle, &typed, character.as_ref(), limit)?;
+        // Chats may outlive their character.
+        let name = |id: &FileName| {
+            let row = app.characters.row(&handle, id).ok().flatten();
+            row.map_or_else(|| id.to_string(), |row| row.name.to_string())
+        };
+        Ok(reply::json(&view(&answer, |hit| name(&hit.chat.character))))
+    })
+    .await
+}
+
+fn limit(asked: Option<&str>) -> Result<usize> {
+    match asked.filter(|asked| !asked.is_empty()) {
+        None => Ok(HITS),
+        Some(asked) => asked
+            .parse()
+            .ok()
+            .filter(|limit| (1..=HITS_MAX).contains(limit))
+            .ok_or_else(|| Error::invalid("invalid", format!("limit has to be a number from 1 to {HITS_MAX}."))),
+    }
+}
+
+fn view(answer: &Answer, name: impl Fn(&Hit) -> String) -> Value {
+    let hits: Vec<Value> = answer
+        .hits
+        .iter()
+        .map(|hit| {
+            json!({
+                "character": hit.chat.character,
+                "characterName": name(hit),
+                "chat": hit.chat.chat,
+                "index": hit.index,
+                "name": hit.name,
+                "isUser": hit.is_user,
+                "sentAt": hit.sent_at,
+                "snippet": hit.snippet,
+            })
+        })
+        .collect();
+    let mut view = json!({ "hits": hits });
+    if let Some(total) = answer.total {
+        view["total"] = json!(total);
+    }
+    if let Some(progress) = answer.indexing {
+        view["indexing"] = json!({ "done": progress.done, "total": progress.total });
+    }
+    view
+}
