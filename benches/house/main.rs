@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! scripts/bench                  # everything
-//! scripts/bench read save        # some sections: footprint, read, save, backup, sign-in, cards, talk, search
+//! scripts/bench read save        # some sections; main.rs names them all
 //! ```
 //!
 //! The peers are this same executable, started as a child: a bare hyper server with our runtime and our connection
@@ -17,6 +17,7 @@
 mod backup;
 mod bare;
 mod cards;
+mod chats;
 mod content;
 mod footprint;
 mod http;
@@ -36,7 +37,7 @@ use anyhow::Result;
 use report::{Noise, Report};
 use server::House;
 
-const SECTIONS: [&str; 8] = ["footprint", "read", "save", "backup", "sign-in", "cards", "talk", "search"];
+const SECTIONS: [&str; 9] = ["footprint", "read", "save", "backup", "sign-in", "cards", "chats", "talk", "search"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -75,6 +76,7 @@ fn measure(words: &[&str]) -> Result<bool> {
             "read" => requests::measure_reads(&house),
             "save" => requests::measure_saves(&house),
             "backup" => backup::measure(&house),
+            "chats" => chats::measure(&house),
             "search" => search::measure(&house),
             "cards" => cards::measure(&mut house),
             "talk" => talk::measure(&House::found_with(talk::CONFIG)?),

@@ -140,4 +140,8 @@ test("two windows show the same", async (t) => {
   await quiet(page);
   assert.equal(await messages(page).count(), 5);
   assert.equal(await messages(other).count(), 5);
+  for (const window of [page, other]) {
+    const order = await messages(window).evaluateAll((all) => all.map((one) => one.getAttribute("data-index")));
+    assert.deepEqual(order, ["0", "1", "2", "3", "4"]);
+  }
 });

@@ -10,6 +10,7 @@ await import("./own.js");
 await import("./bodies.js");
 await import("./doors.js");
 await import("./shelf.js");
+await import("./chats.js");
 
 test("every entry of differences.js was met", { skip: process.argv.some((word) => word.includes("test-name-pattern")) }, () => {
   assert.deepEqual(stale(), []);

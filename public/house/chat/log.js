@@ -83,7 +83,10 @@ export class Log {
   /** @param {Message[]} messages */
   append(messages) {
     const views = messages.map((message) => this.view(message));
-    this.list.append(...views.map((view) => view.root));
+    // A reply may have begun to come in before what it answers was heard of.
+    const { live } = this;
+    const before = live?.root.parentElement === this.list && live.index > (messages[0]?.index ?? 0) ? live.root : null;
+    for (const { root } of views) this.list.insertBefore(root, before);
     if (messages.length > 0) this.high = messages[messages.length - 1].index + 1;
   }
 
@@ -175,6 +178,14 @@ export class Log {
     if (this.sticks) this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
+  /** Something here has another height now. @param {HTMLElement} [look] what somebody works on: it stays in sight */
+  resized(look) {
+    if (look) {
+      this.sticks = false;
+      look.scrollIntoView({ block: "nearest" });
+    } else this.settle();
+  }
+
   async toEnd() {
     if (this.high < this.room.count) await this.show();
     this.sticks = true;
@@ -231,7 +242,8 @@ export class Log {
     const index = running.index ?? this.room.count;
     let view = this.views.get(index);
     if (!view) {
-      if (this.high < this.room.count) return;
+      // Not before what comes before it: this is asked again when that is here.
+      if (this.high < this.room.count || index > this.room.count) return;
       const name = this.room.chat?.characterName ?? "";
       view = this.view({ index, name, isUser: false, isSystem: false, sentAt: Date.now(), text: "", html: "" });
       this.list.append(view.root);
@@ -244,7 +256,8 @@ export class Log {
 
   /** @param {Running} running @param {string} [more] */
   come(running, more) {
-    this.live?.come(running, more);
+    if (!this.live) this.begin(running);
+    else this.live.come(running, more);
     this.settle();
   }
 
@@ -267,7 +280,8 @@ export class Log {
         live.root.remove();
         if (this.views.get(live.index) === live) this.views.delete(live.index);
       }
-    } else if (message) this.change(message.index);
+    } else if (message && message.index > this.high) void this.reload().catch(() => {});
+    else if (message) this.change(message.index);
     this.lasts();
     this.settle();
   }

@@ -19,7 +19,7 @@ import { ownPicture } from "../shelf/parts.js";
  * @property {(index: number) => void} remove
  * @property {(index: number) => void} branch
  * @property {(kind: import("./types.js").Kind) => void} ask
- * @property {() => void} resized
+ * @property {(look?: HTMLElement) => void} resized `look`: keeps this in sight
  */
 
 /** @param {IconName} drawing @param {string} label @param {(event: MouseEvent) => void} onclick @param {string} [kind] */
@@ -320,7 +320,7 @@ export class MessageView {
     grow(area);
     area.focus();
     area.setSelectionRange(area.value.length, area.value.length);
-    this.host.resized();
+    this.host.resized(this.root);
   }
 
   /** A reply begins to come in here. @param {Running} running */

@@ -10,6 +10,27 @@ import { area, choice } from "../shelf/parts.js";
 /** @import {Room} from "./room.js" */
 /** @import {Connections, Personas, Prompt} from "./types.js" */
 
+/** @type {Record<string, string>} */
+const parts = {
+  main: "The first instruction",
+  description: "Who the character is",
+  personality: "Their nature",
+  scenario: "The scene",
+  persona: "Who you are",
+  example: "Example talk",
+  examples: "Example talk",
+  history: "Message",
+  note: "Author's note",
+  lore: "Lorebook",
+  "post-history": "The last instruction",
+};
+
+/** @param {string} words */
+const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
+/** @param {string} name */
+const partName = (name) => parts[name] ?? capital(name);
+
 /** What the model would be sent now. @param {Room} room @param {string} draft @returns {Promise<Prompt>} */
 export function promptOf(room, draft) {
   const { character, name: chat, version } = room;
@@ -32,7 +53,7 @@ export function showPrompt(room, draft) {
         h(
           "p",
           { class: "section-words" },
-          `${tokens(prompt.tokens, prompt.exact)} of ${prompt.context.toLocaleString()}, ${prompt.reserved.toLocaleString()} of them kept free for the reply. `,
+          `${capital(tokens(prompt.tokens, prompt.exact))} of ${prompt.context.toLocaleString()}, ${prompt.reserved.toLocaleString()} of them kept free for the reply. `,
           prompt.exact ? "Counted with the model's own tokenizer." : "An estimate: this model's tokenizer is not known here.",
           left.messages > 0 && ` ${count(left.messages, "older message")} did not fit.`,
           left.lore > 0 && ` ${count(left.lore, "lorebook entry", "lorebook entries")} did not fit.`,
@@ -51,10 +72,10 @@ export function showPrompt(room, draft) {
                   "summary",
                   null,
                   h("span", { class: "badge" }, one.role),
-                  h("strong", null, one.name),
+                  h("strong", null, partName(one.name)),
                   h("span", { class: "hint" }, tokens(one.tokens, prompt.exact)),
                 ),
-                h("pre", { tabindex: 0, role: "group", "aria-label": one.name, dir: "auto" }, one.text),
+                h("pre", { tabindex: 0, role: "group", "aria-label": partName(one.name), dir: "auto" }, one.text),
               ),
             ),
           ),

@@ -226,7 +226,7 @@ class Page {
         remove: (index) => this.remove(index),
         branch: (index) => void this.branch(index).catch(sorry),
         ask: (kind) => void room.ask(kind).catch(sorry),
-        resized: () => log.settle(),
+        resized: (look) => log.resized(look),
       },
       `Messages with ${name}`,
     );
@@ -261,8 +261,12 @@ class Page {
     /** @param {import("./room.js").What} what @param {(detail: any) => void} then */
     const on = (what, then) => room.addEventListener(what, (event) => then(/** @type {CustomEvent} */ (event).detail));
     on("messages", (detail) => {
-      if (detail?.reload) void log.reload().catch(sorry);
-      else log.change(detail.index);
+      const begin = () => room.running && log.begin(room.running);
+      if (detail?.reload) void log.reload().then(begin).catch(sorry);
+      else {
+        log.change(detail.index);
+        begin();
+      }
       measure();
     });
     on("running", () => {
