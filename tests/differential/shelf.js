@@ -30,8 +30,14 @@ const words = {
 
 const CONFIG = { enableUserAccounts: false };
 
-test("SillyTavern opens what lies on our shelf, and we what lies on its", async () => {
-  const ours = await startOurs(CONFIG);
+test("SillyTavern opens what lies on our shelf, and we what lies on its", async (told) => {
+  /** A server that does not outlive the test, however that ends. */
+  const here = async (starting) => {
+    const server = await starting;
+    told.after(() => server.stop());
+    return server;
+  };
+  const ours = await here(startOurs(CONFIG));
   const me = new Person(ours);
   const made = await me.json("POST", "/api/v1/characters", words);
   const assistant = await me.json("POST", "/api/v1/characters/assistant", {});
@@ -47,7 +53,7 @@ test("SillyTavern opens what lies on our shelf, and we what lies on its", async 
   await me.json("POST", `/api/v1/personas/${encodeURIComponent(persona.id)}/default`, {});
   await ours.stop();
 
-  const theirs = await startSillyTavern(CONFIG, ours.data);
+  const theirs = await here(startSillyTavern(CONFIG, ours.data));
   const there = new Person(theirs);
   const all = await there.json("POST", "/api/characters/all", {});
   const names = all.map((one) => one.avatar).sort();
@@ -75,8 +81,7 @@ test("SillyTavern opens what lies on our shelf, and we what lies on its", async 
   assert.deepEqual(Object.values(world.entries)[0].key, ["tea"]);
   const avatars = await there.json("POST", "/api/avatars/get", {});
   assert.ok(avatars.includes(persona.id), `${persona.id} is not among ${avatars}`);
-  const told = await there.json("POST", "/api/settings/get", {});
-  const settings = JSON.parse(told.settings);
+  const settings = JSON.parse((await there.json("POST", "/api/settings/get", {})).settings);
   assert.equal(settings.power_user.personas[persona.id], "Me");
   assert.equal(settings.power_user.persona_descriptions[persona.id].description, "somebody");
   const thumbnail = await there.send("GET", `/thumbnail?type=avatar&file=${encodeURIComponent("Bea.png")}`);
@@ -89,7 +94,7 @@ test("SillyTavern opens what lies on our shelf, and we what lies on its", async 
   assert.equal(changed.status, 200, String(changed.body));
   await theirs.stop();
 
-  const again = await startOurs(CONFIG, (data) => cpSync(theirs.data, data, { recursive: true }));
+  const again = await here(startOurs(CONFIG, (data) => cpSync(theirs.data, data, { recursive: true })));
   const back = new Person(again);
   const list = await back.json("GET", "/api/v1/characters?sort=name");
   assert.ok(list.items.every((item) => !item.damaged), JSON.stringify(list.items.filter((item) => item.damaged)));

@@ -157,11 +157,11 @@ fn everything(state: &State, handle: &Handle) -> Result<Vec<(Connection, Option<
     let mut all = connections.of(&Holder::User(handle.clone()))?.connections;
     all.extend(connections.of(&Holder::House)?.connections);
     all.push(connections::echo());
-    Ok(all
-        .into_iter()
-        .map(|connection| (connections.key_of(&connection).ok().flatten(), connection))
-        .map(|(k, c)| (c, k))
-        .collect())
+    let with_key = |connection: Connection| {
+        let key = connections.key_of(&connection).ok().flatten();
+        (connection, key)
+    };
+    Ok(all.into_iter().map(with_key).collect())
 }
 
 async fn models_of(state: &State, connection: &Connection, key: Option<Key>) -> Vec<String> {

@@ -286,8 +286,11 @@ impl Card {
 
     /// The two texts that a PNG carries: for readers of version 2, and for those of version 3.
     pub(crate) fn png_texts(&self) -> Result<(Vec<u8>, Vec<u8>)> {
-        let older = serde_json::to_vec(&self.as_version("chara_card_v2", "2.0")).map_err(Error::internal)?;
-        let newer = serde_json::to_vec(&self.as_version("chara_card_v3", "3.0")).map_err(Error::internal)?;
+        // Whoever reads that it is version 2 looks for what version 1 does not have.
+        let mut card = self.clone();
+        card.upgrade();
+        let older = serde_json::to_vec(&card.as_version("chara_card_v2", "2.0")).map_err(Error::internal)?;
+        let newer = serde_json::to_vec(&card.as_version("chara_card_v3", "3.0")).map_err(Error::internal)?;
         Ok((older, newer))
     }
 

@@ -202,6 +202,14 @@ fn a_card_of_version_1_grows_when_it_is_edited() {
 }
 
 #[test]
+fn a_card_of_version_1_is_written_with_what_later_versions_look_for() {
+    let card = Card::parse(br#"{"name":"A","description":"d","foreign":1}"#).unwrap();
+    let read = png::read(&png::write(BLANK, &card).unwrap()).unwrap();
+    assert_eq!(read.fields()["data"]["description"], json!("d"));
+    assert_eq!((read.fields()["description"].clone(), read.fields()["foreign"].clone()), (json!("d"), json!(1)));
+}
+
+#[test]
 fn a_lorebook_is_set_as_it_is_and_removed() {
     let mut card = ada();
     let book: Map<String, Value> = serde_json::from_str(r#"{"entries":[],"strange":1.25}"#).unwrap();
