@@ -329,6 +329,8 @@ fn malformed_json_is_refused_by_every_route() {
         "/api/v1/session",
         "/api/v1/me/reset",
         "/api/v1/me/snapshots",
+        "/api/v1/connections/discover",
+        "/api/v1/characters/assistant",
     ];
     let before = house.tree().without_notes().only(|name| !name.ends_with("settings.json"));
     let mut tried = 0;
@@ -340,8 +342,9 @@ fn malformed_json_is_refused_by_every_route() {
         let path = route.pattern.replace("{handle}", "ada").replace("{id}", "0123456789abcdef");
         for (what, body) in broken_bodies() {
             let is_settings = route.pattern.contains("settings/save") || route.pattern == "/api/v1/me/settings";
-            if is_settings && (what == "wrong types" || what == "the same key twice") {
-                // Settings are the client's own: any object is one.
+            let is_file = route.pattern.ends_with("/import");
+            if (is_settings || is_file) && (what == "wrong types" || what == "the same key twice") {
+                // Settings are the client's own: any object is one. A card is what has a name, whatever else it has.
                 continue;
             }
             let mut request = Request::new(route.method.as_str(), &path).body("application/json", body);
@@ -350,7 +353,8 @@ fn malformed_json_is_refused_by_every_route() {
             let name = format!("{} {} with {what}", route.method, route.pattern);
             assert!((400..500).contains(&answer.status), "{name}: {answer}");
             let value = answer.json();
-            assert!(value["error"].is_string(), "{name}: {answer}");
+            let words = if route.dialect == Dialect::OpenAi { &value["error"]["message"] } else { &value["error"] };
+            assert!(words.is_string(), "{name}: {answer}");
             assert!(route.dialect != Dialect::Own || value["code"].is_string(), "{name}: {answer}");
             tried += 1;
         }
