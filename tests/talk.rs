@@ -100,6 +100,10 @@ fn id_of(answer: &Answer) -> String {
     answer.json()["id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
 
+fn question() -> Value {
+    json!({ "character": "Assistant", "chat": "talk", "kind": "reply", "text": "Hello!", "id": "m1" })
+}
+
 fn events(id: &str) -> String {
     format!("/api/v1/generations/{id}/events")
 }
@@ -173,17 +177,31 @@ fn whoever_leaves_at_any_piece_finds_the_whole_reply() {
 }
 
 #[test]
-fn whoever_asks_and_does_not_wait_for_the_answer_gets_the_reply() {
+fn whoever_hangs_up_once_the_question_is_in_the_chat_gets_the_reply() {
     let scene = Scene::new();
-    let body = json!({ "character": "Assistant", "chat": "talk", "kind": "reply", "text": "Hello!", "id": "m1" });
-    drop(scene.ada.begin(&Request::new("POST", "/api/v1/generations").json(&body)));
+    let asking = scene.ada.begin(&Request::new("POST", "/api/v1/generations").json(&question()));
+    eventually("the question is in the chat", || !scene.lines().is_empty());
+    drop(asking);
     assert_eq!(scene.last_once(2)["mes"], WORDS.concat());
     scene.rests();
-    // The retry of whoever got no answer is the same generation.
-    let again = scene.ada.post("/api/v1/generations", body).expect(202);
-    let all = Events::follow(&scene.ada, &events(&id_of(&again))).rest();
-    assert_eq!(words_of(&all, "text"), WORDS.concat());
     assert_eq!((scene.lines().len(), scene.model.asked().len()), (2, 1));
+}
+
+/// A connection that ends before its request was looked at may be answered with nothing; whatever it was, asking again is
+/// the same generation.
+#[test]
+fn whoever_hangs_up_at_any_time_and_asks_again_gets_one_reply() {
+    for waited in (0..16).map(|step| Duration::from_micros(step * step * 50)) {
+        let scene = Scene::new();
+        let asking = scene.ada.begin(&Request::new("POST", "/api/v1/generations").json(&question()));
+        std::thread::sleep(waited);
+        drop(asking);
+        let again = scene.ada.post("/api/v1/generations", question()).expect(202);
+        let all = Events::follow(&scene.ada, &events(&id_of(&again))).rest();
+        assert_eq!(words_of(&all, "text"), WORDS.concat(), "after {waited:?}");
+        scene.rests();
+        assert_eq!((scene.lines().len(), scene.model.asked().len()), (2, 1), "after {waited:?}");
+    }
 }
 
 #[test]

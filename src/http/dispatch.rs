@@ -99,12 +99,29 @@ async fn route(
         body,
         room: None,
     };
-    match (route.handler)(call).await {
+    match handle(&state, route, call).await {
         Ok(answer) => (answer, route.pattern),
         Err(error) => {
             log(&error, route.pattern);
             (reply::failed(&error, route.dialect), route.pattern)
         }
+    }
+}
+
+/// Lets the handler work. What changes something is done to its end once it was begun, even if whoever asked hangs up:
+/// nothing stays half done, and a client that asks again finds it done. Programs that hang up are not worked for any
+/// more: their replies are kept nowhere.
+async fn handle(state: &State, route: &Route, call: Call) -> Result<Reply> {
+    let work = (route.handler)(call);
+    if !route.changes() || route.dialect == Dialect::OpenAi {
+        return work.await;
+    }
+    match state.work.spawn(work).await {
+        Ok(answer) => answer,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(ended) => Err(Error::internal(ended)),
+        },
     }
 }
 

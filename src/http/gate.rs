@@ -23,6 +23,7 @@ use crate::accounts::{Account, Token, Visitor};
 use crate::error::{Error, Kind, Result};
 use crate::store;
 use crate::store::Version;
+use crate::turns::Turns;
 
 /// For so long basic credentials that were good are taken without hashing again.
 const BASIC_FRESH: Duration = Duration::from_secs(300);
@@ -36,16 +37,10 @@ pub struct BasicCache {
     /// Those that were found good.
     good: Mutex<HashMap<Version, (Arc<Account>, Instant)>>,
     /// Those that are being looked at. A browser sends the same with many requests at once: that is one try, not many.
-    turns: Mutex<HashMap<Version, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Turns<Version>,
 }
 
 impl BasicCache {
-    fn turn(&self, key: Version) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = store::lock(&self.turns);
-        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        Arc::clone(turns.entry(key).or_default())
-    }
-
     fn known(&self, key: &Version) -> Option<Arc<Account>> {
         let good = store::lock(&self.good);
         good.get(key).filter(|(_, at)| at.elapsed() < BASIC_FRESH).map(|(account, _)| Arc::clone(account))
@@ -136,8 +131,7 @@ pub async fn check_basic(state: &State, headers: &HeaderMap, peer: &Peer) -> Res
     let Some((text, name, password)) = credentials(headers) else { return Err(ask()) };
     let visitor = Visitor { address: peer.client, device: String::new(), trusted: false };
     let key = Version::of(text.as_bytes());
-    let turn = state.basic.turn(key);
-    let _turn = turn.lock().await;
+    let _turn = state.basic.turns.take(key).await;
     // Taken before anything is compared: of many guesses at once only as many are looked at as are allowed.
     accounts.take_basic_try(config.rate_limiting.basic_auth_max_attempts, &visitor).await.map_err(told)?;
     if config.per_user_basic_auth && config.enable_user_accounts {

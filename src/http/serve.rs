@@ -71,12 +71,17 @@ pub async fn run(
     }
     // Meanwhile whoever follows a reply is told how it ends; requests end by themselves.
     state.app.talk.close(LAST_WORDS).await;
-    let Ok(server) = Arc::try_unwrap(server).map_err(|_| ()).map(|server| server.graceful) else {
-        // A connection is being set up at this very moment; it has nothing to lose.
-        return Ok(());
+    let end = async {
+        // If a connection is being set up at this very moment, it has nothing to lose.
+        if let Ok(server) = Arc::try_unwrap(server) {
+            server.graceful.shutdown().await;
+        }
+        // Whoever hung up left work behind.
+        state.work.close();
+        state.work.wait().await;
     };
-    if tokio::time::timeout(LAST_ORDERS, server.shutdown()).await.is_err() {
-        tracing::warn!("some connections did not end in time and are cut");
+    if tokio::time::timeout(LAST_ORDERS, end).await.is_err() {
+        tracing::warn!("some requests did not end in time and are cut");
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::call::Person;
 use super::cookies::Names;
@@ -53,6 +54,8 @@ pub struct State {
     pub exposed: bool,
     /// This machine's name, by which the server may be called.
     pub machine: Option<String>,
+    /// The requests that change something: they end before the server does.
+    pub work: TaskTracker,
     /// Ends when the server is told to stop.
     pub stopping: CancellationToken,
 }
@@ -74,6 +77,7 @@ impl State {
             wrong_names: FirstSight::default(),
             exposed: app.is_exposed() && !app.config.security_override,
             machine: machine_name(),
+            work: TaskTracker::new(),
             stopping,
             app,
         }))

@@ -38,6 +38,7 @@ use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::library::chats::Message;
 use crate::models::{Pieces, Usage};
 use crate::store::{FileName, Handle, Store, lock};
+use crate::turns::Turns;
 use event::Start;
 use journal::Journals;
 use live::Begins;
@@ -128,6 +129,8 @@ pub struct Generations<H: House> {
     queues: Arc<Queues>,
     rules: Rules,
     all: Mutex<All>,
+    /// Whoever is preparing one in a chat. A request that comes again meanwhile waits, and finds it known.
+    preparing: Turns<ChatKey>,
     /// Replies that came and could not be put into their chats yet.
     unsettled: Mutex<Vec<(Errand, Said)>>,
     /// Nothing new is begun.
@@ -147,6 +150,10 @@ struct All {
     known: HashMap<GenerationId, Arc<Generation>>,
     /// The chats in which one is being prepared or under way.
     busy: HashMap<ChatKey, GenerationId>,
+}
+
+fn chat_of(order: &Order) -> ChatKey {
+    (order.handle.clone(), order.character.clone(), order.chat.clone())
 }
 
 /// A chat in which nobody else may begin, until dropped.
@@ -170,6 +177,7 @@ impl<H: House> Generations<H> {
             queues: Queues::new(rules.per_connection),
             rules,
             all: Mutex::default(),
+            preparing: Turns::default(),
             unsettled: Mutex::default(),
             closing: CancellationToken::new(),
             cutting: CancellationToken::new(),
@@ -197,6 +205,7 @@ impl<H: House> Generations<H> {
                 "The server is about to stop. Nothing was sent; try again in a moment.",
             ));
         }
+        let _turn = self.preparing.take(chat_of(&order)).await;
         if let Some(known) = self.same_again(&order) {
             return Ok(known);
         }
@@ -262,7 +271,7 @@ impl<H: House> Generations<H> {
     }
 
     fn take_chat(self: &Arc<Self>, order: &Order, id: &GenerationId) -> Result<Busy<H>> {
-        let chat = (order.handle.clone(), order.character.clone(), order.chat.clone());
+        let chat = chat_of(order);
         let mut all = lock(&self.all);
         if let Some(other) = all.busy.get(&chat) {
             return Err(Error::conflict(
