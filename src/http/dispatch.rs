@@ -2,10 +2,13 @@
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures_util::FutureExt;
+use tokio_util::task::TaskTracker;
 use warp::Filter;
 use warp::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use warp::http::{Method, StatusCode};
@@ -15,7 +18,7 @@ use super::peer::{Arrival, Peer};
 use super::reply::{self, Dialect, Reply};
 use super::state::State;
 use super::table::{Match, Route, dialect_of};
-use super::{call, gate, openai, pages, peer};
+use super::{call, gate, openai, pages, peer, table};
 use crate::error::{Error, Kind, Result};
 
 /// The server as one warp filter.
@@ -113,15 +116,38 @@ async fn route(
 /// more: their replies are kept nowhere.
 async fn handle(state: &State, route: &Route, call: Call) -> Result<Reply> {
     let work = (route.handler)(call);
-    if !route.changes() || route.dialect == Dialect::OpenAi {
-        return work.await;
+    if route.changes() && route.dialect != Dialect::OpenAi {
+        Begun { work: Some(work), others: &state.work }.await
+    } else {
+        work.await
     }
-    match state.work.spawn(work).await {
-        Ok(answer) => answer,
-        Err(ended) => match ended.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(ended) => Err(Error::internal(ended)),
-        },
+}
+
+/// Work that goes on among `others` if nobody waits for it any more.
+struct Begun<'a> {
+    work: Option<table::Answer>,
+    others: &'a TaskTracker,
+}
+
+impl Future for Begun<'_> {
+    type Output = Result<Reply>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // Taken out meanwhile: if it panics, it is over.
+        let Some(mut work) = self.work.take() else { return Poll::Pending };
+        let polled = work.as_mut().poll(context);
+        if polled.is_pending() {
+            self.work = Some(work);
+        }
+        polled
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if let (Some(work), Ok(runtime)) = (self.work.take(), tokio::runtime::Handle::try_current()) {
+            self.others.spawn_on(work, &runtime);
+        }
     }
 }
 

@@ -54,7 +54,7 @@ pub struct State {
     pub exposed: bool,
     /// This machine's name, by which the server may be called.
     pub machine: Option<String>,
-    /// The requests that change something: they end before the server does.
+    /// What clients that hung up had begun: it ends before the server does.
     pub work: TaskTracker,
     /// Ends when the server is told to stop.
     pub stopping: CancellationToken,

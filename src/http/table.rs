@@ -27,7 +27,7 @@ pub enum Who {
     May(Permission),
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Reply>> + Send>>;
+pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Reply>> + Send>>;
 type Handler = Box<dyn Fn(Call) -> Answer + Send + Sync>;
 
 /// One row of the table.

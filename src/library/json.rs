@@ -78,120 +78,132 @@ fn depth(text: &[u8]) -> usize {
 /// It checks what it passes, because a save spends a tenth of its time on being checked by a parser first. Which texts it
 /// takes is tested against that parser, which also says what is wrong with the others.
 fn indent(text: &[u8]) -> Option<Indented> {
-    let mut pass = Pass { text, at: 0, out: Vec::with_capacity(text.len() * 2), depth: 0, objects: 0 };
-    let mut keys = Keys::new();
-    if pass.next()? != b'{' {
+    let out = Out::with_room(text.len() * 2);
+    let mut pass = Pass { text, at: 0, copied: 0, out, depth: 0, objects: 0, keys: Keys::new() };
+    if pass.skip_space()? != b'{' {
         return None;
     }
-    let mut comes = pass.open(b'{')?;
-    while let Some(byte) = pass.skip_space() {
-        comes = match (comes, byte) {
-            (Comes::Key | Comes::FirstKey, b'"') => {
-                let key = pass.string()?;
-                if pass.depth == 1 {
-                    keys.insert(text[key].into());
-                }
-                if pass.next()? != b':' {
-                    return None;
-                }
-                pass.out.extend_from_slice(b": ");
-                Comes::Value
-            }
-            (Comes::FirstKey, b'}') | (Comes::FirstValue, b']') | (Comes::Comma, b'}' | b']') => pass.close(byte)?,
-            (Comes::Value | Comes::FirstValue, b'{' | b'[') => {
-                pass.at += 1;
-                pass.open(byte)?
-            }
-            (Comes::Value | Comes::FirstValue, b'"') => pass.string().map(|_| Comes::Comma)?,
-            (Comes::Value | Comes::FirstValue, _) => pass.scalar(byte)?,
-            (Comes::Comma, b',') if pass.depth > 0 => pass.comma(),
-            _ => return None,
-        };
+    pass.value()?;
+    while pass.next()? {
+        pass.value()?;
     }
-    (comes == Comes::Comma && pass.depth == 0).then_some(Indented { text: pass.out, keys })
+    Some(Indented { text: pass.out.into_bytes(), keys: pass.keys })
 }
 
-/// What may come next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comes {
-    /// A key, or the end of the object.
-    FirstKey,
-    Key,
-    /// A value, or the end of the list.
-    FirstValue,
-    Value,
-    /// A comma, or the end of whatever is open.
-    Comma,
-}
-
-/// One pass over a text.
+/// One pass over a text. What stays as it is gets copied in stretches: each time that something is put in or left out.
+///
+/// The release is built for size, where a few calls for each of thousands of short pieces would cost more than all the rest:
+/// hence the attributes, each of which was measured.
 struct Pass<'a> {
     text: &'a [u8],
     at: usize,
-    out: Vec<u8>,
+    /// What comes before is copied, or left out.
+    copied: usize,
+    out: Out,
     depth: usize,
     /// A bit for each level, the innermost lowest: whether it is an object.
     objects: u128,
+    keys: Keys,
 }
 
 impl Pass<'_> {
-    /// What comes after space, which is passed over.
-    fn skip_space(&mut self) -> Option<u8> {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.get(self.at) {
-            self.at += 1;
+    /// Passes a value; of one that has others in it, only the first of these.
+    fn value(&mut self) -> Option<()> {
+        loop {
+            match self.skip_space()? {
+                b'"' => return self.string().map(drop),
+                first @ (b'{' | b'[') => {
+                    if !self.open(first == b'{')? {
+                        return Some(());
+                    }
+                }
+                first => return self.scalar(first),
+            }
         }
-        self.text.get(self.at).copied()
     }
 
-    fn next(&mut self) -> Option<u8> {
-        let byte = self.skip_space()?;
-        self.at += 1;
-        Some(byte)
+    /// Goes on to the next value, out of all that ends here. `false` at the end of the text.
+    fn next(&mut self) -> Option<bool> {
+        loop {
+            match self.skip_space() {
+                Some(b',') if self.depth > 0 => {
+                    self.at += 1;
+                    self.new_line();
+                    if self.in_object() {
+                        self.key()?;
+                    }
+                    return Some(true);
+                }
+                Some(byte @ (b'}' | b']')) => {
+                    self.check_end(byte)?;
+                    self.new_line();
+                    self.at += 1;
+                }
+                None if self.depth == 0 => {
+                    self.copy();
+                    return Some(false);
+                }
+                _ => return None,
+            }
+        }
     }
 
-    /// Goes a level down. The line is only broken once something is in it: empty ones stay `{}`.
-    fn open(&mut self, byte: u8) -> Option<Comes> {
+    /// Goes a level down, to the first value there. `false` if there is none.
+    fn open(&mut self, is_object: bool) -> Option<bool> {
         if self.depth == DEEPEST {
             return None;
         }
-        self.out.push(byte);
+        self.at += 1;
         self.depth += 1;
-        let is_object = byte == b'{';
         self.objects = self.objects << 1 | u128::from(is_object);
         let first = self.skip_space()?;
-        if !matches!(first, b'}' | b']') {
-            self.new_line();
+        if matches!(first, b'}' | b']') {
+            self.check_end(first)?;
+            self.at += 1;
+            return Some(false);
         }
-        Some(if is_object { Comes::FirstKey } else { Comes::FirstValue })
+        self.new_line();
+        if is_object {
+            self.key()?;
+        }
+        Some(true)
     }
 
-    fn close(&mut self, byte: u8) -> Option<Comes> {
-        let is_object = self.objects & 1 == 1;
-        if self.depth == 0 || is_object != (byte == b'}') {
+    /// Goes a level up, if it is `byte` that leads there.
+    fn check_end(&mut self, byte: u8) -> Option<()> {
+        if self.depth == 0 || self.in_object() != (byte == b'}') {
+            return None;
+        }
+        self.depth -= 1;
+        self.objects >>= 1;
+        Some(())
+    }
+
+    fn in_object(&self) -> bool {
+        self.objects & 1 == 1
+    }
+
+    /// Passes a key with its colon.
+    #[inline(always)]
+    fn key(&mut self) -> Option<()> {
+        if self.skip_space()? != b'"' {
+            return None;
+        }
+        let key = self.string()?;
+        if self.depth == 1 {
+            self.keys.insert(self.text[key].into());
+        }
+        if self.skip_space()? != b':' {
             return None;
         }
         self.at += 1;
-        self.depth -= 1;
-        self.objects >>= 1;
-        if !matches!(self.out.last(), Some(b'{' | b'[')) {
-            self.new_line();
-        }
-        self.out.push(byte);
-        Some(Comes::Comma)
+        self.copy();
+        self.out.put(&NEW_LINE[1..], 1);
+        Some(())
     }
 
-    fn comma(&mut self) -> Comes {
-        self.at += 1;
-        self.out.push(b',');
-        self.new_line();
-        if self.objects & 1 == 1 { Comes::Key } else { Comes::Value }
-    }
-
-    fn new_line(&mut self) {
-        self.out.extend_from_slice(&NEW_LINE[..1 + 4 * self.depth]);
-    }
-
-    /// Copies a string, and tells where it is in the text.
+    /// Passes a string, and tells where it is in the text.
+    #[inline(always)]
     fn string(&mut self) -> Option<Range<usize>> {
         let start = self.at;
         self.at += 1;
@@ -204,23 +216,96 @@ impl Pass<'_> {
             }
         }
         self.at += 1;
-        self.out.extend_from_slice(&self.text[start..self.at]);
         Some(start..self.at)
     }
 
-    /// Copies a number, `true`, `false` or `null`.
-    fn scalar(&mut self, first: u8) -> Option<Comes> {
+    /// Passes a number, `true`, `false` or `null`.
+    fn scalar(&mut self, first: u8) -> Option<()> {
         let rest = &self.text[self.at..];
-        let length = match first {
+        self.at += match first {
             b't' if rest.starts_with(b"true") => 4,
             b'f' if rest.starts_with(b"false") => 5,
             b'n' if rest.starts_with(b"null") => 4,
             _ => number(rest)?,
         };
-        self.out.extend_from_slice(&rest[..length]);
-        self.at += length;
-        Some(Comes::Comma)
+        Some(())
     }
+
+    /// What comes after space, which is left out.
+    #[inline(always)]
+    fn skip_space(&mut self) -> Option<u8> {
+        match self.text.get(self.at) {
+            Some(byte) if is_space(*byte) => {}
+            other => return other.copied(),
+        }
+        self.leave_space_out();
+        self.text.get(self.at).copied()
+    }
+
+    #[cold]
+    fn leave_space_out(&mut self) {
+        self.copy();
+        while self.text.get(self.at).copied().is_some_and(is_space) {
+            self.at += 1;
+        }
+        self.copied = self.at;
+    }
+
+    #[inline(always)]
+    fn new_line(&mut self) {
+        self.copy();
+        self.out.put(&NEW_LINE, 1 + 4 * self.depth);
+    }
+
+    /// Copies what is not copied yet.
+    #[inline(always)]
+    fn copy(&mut self) {
+        self.out.put(&self.text[self.copied..], self.at - self.copied);
+        self.copied = self.at;
+    }
+}
+
+/// Text that is being put together from many short pieces.
+struct Out {
+    bytes: Vec<u8>,
+    end: usize,
+}
+
+/// Pieces are copied by so many bytes at once: most of them are shorter, and a fixed number costs no call.
+const BLOCK: usize = 32;
+
+impl Out {
+    fn with_room(size: usize) -> Self {
+        Self { bytes: vec![0; size + BLOCK], end: 0 }
+    }
+
+    /// Adds the first `length` bytes of `from`.
+    #[inline(always)]
+    fn put(&mut self, from: &[u8], length: usize) {
+        match (from.first_chunk::<BLOCK>(), self.bytes[self.end..].first_chunk_mut::<BLOCK>()) {
+            (Some(block), Some(room)) if length <= BLOCK => *room = *block,
+            _ => self.put_slowly(&from[..length]),
+        }
+        self.end += length;
+    }
+
+    #[inline(never)]
+    fn put_slowly(&mut self, piece: &[u8]) {
+        let end = self.end + piece.len();
+        if end > self.bytes.len() {
+            self.bytes.resize(2 * end, 0);
+        }
+        self.bytes[self.end..end].copy_from_slice(piece);
+    }
+
+    fn into_bytes(mut self) -> Vec<u8> {
+        self.bytes.truncate(self.end);
+        self.bytes
+    }
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
 /// How many bytes at the beginning of `text` mean themselves in a string. Looks at eight at a time.
@@ -377,16 +462,22 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn indenting_changes_nothing_but_space(keys in proptest::collection::vec("\\PC*", 0..6), n in proptest::num::f64::NORMAL) {
+        fn indents_as_a_printer_does(
+            keys in proptest::collection::vec("\\PC*", 0..6), n in proptest::num::f64::NORMAL, levels in 0..120usize,
+        ) {
             let mut map = serde_json::Map::new();
             for key in keys {
                 map.insert(key.clone(), serde_json::json!({ "n": n, "list": [key, null, true, {}] }));
             }
+            let deep = (0..levels).fold(serde_json::json!(1), |inside, _| serde_json::json!([inside]));
+            map.insert("deep".to_owned(), deep);
             let value = serde_json::Value::Object(map);
-            let text = serde_json::to_vec(&value).unwrap();
-            let indented = indent(&text).unwrap().text;
-            proptest::prop_assert_eq!(serde_json::from_slice::<serde_json::Value>(&indented).unwrap(), value);
-            proptest::prop_assert_eq!(indent(&indented).unwrap().text, indented);
+            let printer = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+            let mut printed = serde_json::Serializer::with_formatter(Vec::new(), printer);
+            serde::Serialize::serialize(&value, &mut printed).unwrap();
+            let printed = printed.into_inner();
+            proptest::prop_assert_eq!(&indent(&serde_json::to_vec(&value).unwrap()).unwrap().text, &printed);
+            proptest::prop_assert_eq!(&indent(&printed).unwrap().text, &printed);
         }
 
         #[test]
