@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use super::frames::TooLong;
-use super::{Connection, Key};
+use super::{Connection, Holder, Key};
 use crate::egress::{Failure, HeaderMap};
 use crate::error::{Error, Kind};
 
@@ -23,7 +23,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone)]
 pub(super) struct Words {
     name: String,
-    origin: String,
+    /// Where the server is; not told of the house's connections, which people use without knowing where they lead.
+    origin: Option<String>,
     key: Option<Key>,
 }
 
@@ -44,43 +45,56 @@ impl From<serde_json::Error> for Problem {
 
 impl Words {
     pub(super) fn about(connection: &Connection, origin: String, key: Option<Key>) -> Self {
-        let name = if connection.name.is_empty() { origin.clone() } else { connection.name.clone() };
+        let origin = (connection.holder != Holder::House).then_some(origin);
+        let name = match (&origin, connection.name.as_str()) {
+            (Some(origin), "") => origin.clone(),
+            (None, "") => "the house's connection".to_owned(),
+            (_, name) => name.to_owned(),
+        };
         Self { name, origin, key }
+    }
+
+    /// The server's address, or what stands for it.
+    fn place(&self) -> String {
+        self.origin.clone().unwrap_or_else(|| format!("“{}”", self.name))
     }
 
     /// The request failed before there was an answer, or in its midst.
     pub(super) fn failure(&self, failure: &Failure) -> Error {
-        let Self { name, origin, .. } = self;
+        let (name, place) = (&self.name, self.place());
         let error = match failure {
             Failure::Refused { host, address, allowable } => self.refused(host, &address.to_string(), *allowable),
-            Failure::UnknownName(host) => upstream(
-                "model_unreachable",
-                format!("There is no host called {host}. Check the address of “{name}”, and the internet connection."),
-            ),
+            Failure::UnknownName(host) => {
+                let host = self.origin.as_ref().map_or_else(|| "of that name".to_owned(), |_| format!("called {host}"));
+                let what =
+                    format!("There is no host {host}. Check the address of “{name}”, and the internet connection.");
+                upstream("model_unreachable", what)
+            }
             Failure::NobodyThere => upstream(
                 "model_unreachable",
-                format!("Nothing answers at {origin}. Is the model server of “{name}” running?"),
+                format!("Nothing answers at {place}. Is the model server of “{name}” running?"),
             ),
             Failure::Unreachable(_) => upstream(
                 "model_unreachable",
-                format!("{origin} cannot be reached from here. Check the address of “{name}” and the network."),
+                format!("{place} cannot be reached from here. Check the address of “{name}” and the network."),
             ),
             Failure::SlowToReach => upstream(
                 "model_unreachable",
                 format!(
-                    "{origin} did not take the connection within 10 seconds. Is the machine on, and the address right?"
+                    "{place} did not take the connection within 10 seconds. Is the machine on, and the address right?"
                 ),
             ),
             Failure::Silence => self.silent(),
-            Failure::Tls(why) => upstream(
-                "model_insecure",
-                format!("No secure connection to {origin}: {}. Nothing was sent.", one_line(why)),
-            ),
+            Failure::Tls(why) => {
+                // It may name the host.
+                let why = self.origin.as_ref().map_or_else(String::new, |_| format!(": {}", one_line(why)));
+                upstream("model_insecure", format!("No secure connection to {place}{why}. Nothing was sent."))
+            }
             Failure::Broken(_) => self.cut(),
             Failure::TooMuch(_) => self.too_much(),
             Failure::NotHttp(_) => upstream(
                 "model_garbage",
-                format!("What answers at {origin} is no model server. Check the port, and http:// or https://."),
+                format!("What answers at {place} is no model server. Check the port, and http:// or https://."),
             ),
             Failure::Internal(_) => Error::internal(failure.to_string()),
         };
@@ -88,9 +102,16 @@ impl Words {
     }
 
     fn refused(&self, host: &str, address: &str, allowable: bool) -> Error {
-        let what = if host == address { host.to_owned() } else { format!("{host} ({address})") };
+        let what = match &self.origin {
+            None => format!("The address of “{}”", self.name),
+            Some(_) if host == address => host.to_owned(),
+            Some(_) => format!("{host} ({address})"),
+        };
         let why = if address == "0.0.0.0" || address == "::" {
             "is where servers listen, not where they are; on this machine that is 127.0.0.1"
+        } else if allowable && self.origin.is_none() {
+            "is one where machines in a cloud keep their secrets. If it has to be, allow it in config.yaml \
+             (models.allowPrivateHosts)"
         } else if allowable {
             "is on a private network, and this server may not connect there for you. An admin can allow it \
              (models.allowPrivateHosts), or make a connection for the house"
@@ -148,7 +169,8 @@ impl Words {
             "model_garbage",
             format!(
                 "{} answered with a web page. The address of “{}” is probably not quite right: it often ends in /v1.",
-                self.origin, self.name
+                self.place(),
+                self.name
             ),
         )
     }
@@ -173,7 +195,7 @@ impl Words {
         if (300..400).contains(&status) {
             return upstream(
                 "model_moved",
-                format!("{} sends requests elsewhere, which is not followed. Enter the new address.", self.origin),
+                format!("{} sends requests elsewhere, which is not followed. Enter the new address.", self.place()),
             );
         }
         let value: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -285,4 +307,51 @@ fn wait(headers: &HeaderMap) -> Duration {
     };
     let wait = millis.or(seconds).or_else(until).filter(|wait| *wait >= 0.0);
     wait.and_then(|wait| Duration::try_from_secs_f64(wait).ok()).unwrap_or(USUAL_WAIT).min(LONGEST_WAIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const HOST: &str = "secret.example";
+
+    fn about(holder: Holder, name: &str) -> Words {
+        let connection = Connection { holder, name: name.to_owned(), ..super::super::tests::connection() };
+        Words::about(&connection, format!("https://{HOST}:444"), None)
+    }
+
+    fn refused(address: &str, allowable: bool) -> Failure {
+        Failure::Refused { host: HOST.to_owned(), address: address.parse().unwrap(), allowable }
+    }
+
+    #[rstest]
+    #[case(refused("169.254.1.1", true))]
+    #[case(refused("0.0.0.0", false))]
+    #[case(Failure::UnknownName(HOST.to_owned()))]
+    #[case(Failure::NobodyThere)]
+    #[case(Failure::Unreachable(HOST.to_owned()))]
+    #[case(Failure::SlowToReach)]
+    #[case(Failure::Silence)]
+    #[case(Failure::Tls(format!("not valid for {HOST}")))]
+    #[case(Failure::Broken(HOST.to_owned()))]
+    #[case(Failure::TooMuch(1))]
+    #[case(Failure::NotHttp(HOST.to_owned()))]
+    fn nobody_is_told_where_a_connection_of_the_house_leads(#[case] failure: Failure) {
+        for name in ["The hearth", ""] {
+            let words = about(Holder::House, name);
+            for error in [words.failure(&failure), words.page(), words.status(302, &HeaderMap::new(), b"")] {
+                let said = error.message();
+                assert!(!said.contains(HOST) && !said.contains("169.254") && !said.contains("444"), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_keeps_a_connection_is_told_where_it_leads() {
+        let words = about(Holder::User(crate::store::Handle::parse("ada").unwrap()), "Mine");
+        for failure in [Failure::NobodyThere, Failure::UnknownName(HOST.to_owned()), refused("192.168.1.1", true)] {
+            assert!(words.failure(&failure).message().contains(HOST), "{failure}");
+        }
+    }
 }
