@@ -43,7 +43,7 @@ for (const width of [360, 1280]) {
       await page.keyboard.press("Escape");
       await field(page).press("ArrowUp");
       await check("chat-edit");
-      await page.keyboard.press("Escape");
+      await page.locator("textarea.edit").press("Escape");
       model.says({ text: "\"Stay as long as you like. The rain", holdAt: 6 });
       await say(page, "Thank you.");
       await said(page, "Stay as long as you").waitFor();

@@ -227,7 +227,7 @@ export class Log {
   /** What only the last message has is drawn anew where the last one was and is. */
   lasts() {
     for (const [index, view] of this.views) {
-      if (index < this.room.count - 3 || view.live || view.editor) continue;
+      if (index < this.room.count - 3 || view.live) continue;
       view.drawBelow();
     }
   }
