@@ -343,8 +343,10 @@ impl App {
         self.changes.publish(handle, Change::Chats {});
     }
 
-    /// What has to be done now and then: automatic snapshots, times of last use, what has been kept long enough.
+    /// What has to be done now and then: replies that wait for the disk, automatic snapshots, times of last use, what has
+    /// been kept long enough.
     pub fn keep_house(&self) {
+        self.talk.settle_left();
         self.accounts.flush();
         self.search.rest();
         match self.accounts.listing() {

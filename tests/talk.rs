@@ -714,7 +714,7 @@ fn every_step_of_a_reply_may_fail() {
         };
         *outcomes.entry(end.clone()).or_insert(0) += 1;
         faults.rearm(0);
-        house.app().talk.settle_left();
+        house.app().keep_house();
         if end == "refused" {
             // The retry changes nothing that is there already.
             let again = start(&owner, question).expect(202);

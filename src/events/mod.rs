@@ -266,8 +266,9 @@ impl Events {
 
     /// Reads the end of the log. A torn last line, left by a power cut, is set aside first.
     fn find_tail(&self, writer: &Writer<'_>) -> Result<Tail> {
-        let mut head = Head::first(&self.store.install().id);
-        let Some(file) = self.months()?.pop() else {
+        let mut months = self.months()?;
+        let Some(file) = months.pop() else {
+            let head = Head::first(&self.store.install().id);
             return Ok(Tail { file: month_file(clock::now_ms())?, size: 0, head });
         };
         let place = folder().file(&file);
@@ -280,13 +281,20 @@ impl Events {
             writer.cut(&place, whole as u64)?;
             bytes.truncate(whole);
         }
-        if let Some(last) = bytes.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()) {
-            head = match serde_json::from_slice::<Line>(last) {
-                Ok(line) => Head::of(line.seq, last, clock::now_ms()),
-                // Damaged by someone: go on behind it, and let `verify` point at it.
-                Err(_) => Head::of(0, last, clock::now_ms()),
-            };
+        // A disk that was full at the turn of the month has left a file with nothing in it.
+        while last_line(&bytes).is_none()
+            && let Some(before) = months.pop()
+        {
+            bytes = self.store.read(&folder().file(&before))?;
         }
+        let head = match last_line(&bytes) {
+            None => Head::first(&self.store.install().id),
+            // One that was damaged by someone: go on behind it, and let `verify` point at it.
+            Some(last) => {
+                let seq = serde_json::from_slice::<Line>(last).map_or(0, |line| line.seq);
+                Head::of(seq, last, clock::now_ms())
+            }
+        };
         Ok(Tail { file, size: whole as u64, head })
     }
 
@@ -362,6 +370,11 @@ fn line_of(event: &Event, head: &Head) -> Result<String> {
     let mut text = serde_json::to_string(&line).map_err(Error::internal)?;
     text.push('\n');
     Ok(text)
+}
+
+/// A log's last line with something in it.
+fn last_line(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty())
 }
 
 #[cfg(test)]

@@ -166,3 +166,18 @@ fn events_that_the_disk_refuses_are_written_later() {
     assert_eq!(names, ["server_started", "login_event", "logout_event", "user_created"]);
     assert_eq!(events.verify().unwrap().first_fault, None);
 }
+
+#[test]
+fn the_chain_goes_on_after_a_month_that_began_with_a_full_disk() {
+    let log = log();
+    write(&log, 3);
+    // What is left of a first line that could not be written.
+    let (file, Log { dir, events }) = (file(&log), log);
+    drop(events);
+    std::fs::rename(&file, file.with_file_name("2000-01.jsonl")).unwrap();
+    std::fs::write(&file, "").unwrap();
+    let again = Log { events: open(&dir), dir };
+    again.events.record(Event::new(What::SignedIn, &Origin::default()));
+    let report = again.events.verify().unwrap();
+    assert_eq!((report.lines, report.first_fault), (4, None));
+}

@@ -299,9 +299,15 @@ impl Bin {
             for name in self.store.list_folders(&trash(handle))? {
                 let place = trash(handle).file(&name);
                 let Ok(id) = TrashId::parse(name.as_str()) else { continue };
-                let is_known = known.iter().any(|record| record.id == id);
+                if known.iter().any(|record| record.id == id) {
+                    continue;
+                }
+                // Without a record it was never finished. With one that cannot be read it may yet be read, by a person or
+                // another version of the program.
+                let has_record = self.store.stat(&place.file(&RECORD))?.is_some();
+                let patience = if has_record { self.patience() } else { DAY_MS };
                 let touched = self.store.stat(&place)?.map_or(now, |stat| clock::to_ms(stat.modified));
-                if !is_known && touched + DAY_MS < now {
+                if touched.saturating_add(patience) < now {
                     self.forget(writer, &place)?;
                     swept += 1;
                 }
@@ -420,7 +426,12 @@ impl Bin {
     }
 
     fn expires(&self, record: &Record) -> i64 {
-        record.deleted.saturating_add(DAY_MS.saturating_mul(i64::from(self.rules.days)))
+        record.deleted.saturating_add(self.patience())
+    }
+
+    /// How long things are kept, in milliseconds.
+    fn patience(&self) -> i64 {
+        DAY_MS.saturating_mul(i64::from(self.rules.days))
     }
 
     fn shown(&self, record: &Record) -> Discarded {

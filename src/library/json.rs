@@ -4,11 +4,17 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Nested deeper, a document is an attack: indenting it would take space without end.
 const DEEPEST: usize = 128;
+/// So many times its size a text may have when it is indented. Two times is usual; a long list far down would be the
+/// hundredfold.
+const GROWTH: u64 = 8;
+/// What any text may grow to, in bytes.
+const ROOM: u64 = 1024 * 1024;
 
 /// Checks that `text` is one JSON object, in UTF-8, nested no deeper than 128 levels.
 pub fn check_object(text: &[u8]) -> Result<()> {
@@ -27,12 +33,20 @@ pub struct Indented {
 /// Top-level keys of an object, as they are written, quotes included.
 pub type Keys = BTreeSet<Box<[u8]>>;
 
-/// Checks `text` as [`check_object`] does, and indents it on the way.
-pub fn check_and_indent(text: &[u8]) -> Result<Indented> {
+/// Checks `text` as [`check_object`] does, and indents it on the way, to at most `limit` bytes: what is saved has to be read
+/// again.
+pub fn check_and_indent(text: &[u8], limit: u64) -> Result<Indented> {
+    let most = (ROOM + GROWTH * text.len() as u64).min(limit);
     std::str::from_utf8(text)
         .ok()
-        .and_then(|_| indent(text))
-        .ok_or_else(|| check_object(text).err().unwrap_or_else(|| wrong("it cannot be read")))
+        .and_then(|_| indent(text, usize::try_from(most).unwrap_or(usize::MAX)))
+        .ok_or_else(|| check_object(text).err().unwrap_or_else(too_wide))
+}
+
+/// An object's text, indented.
+pub fn indented(fields: &Map<String, Value>) -> Result<Vec<u8>> {
+    let text = serde_json::to_vec(fields).map_err(Error::internal)?;
+    check_and_indent(&text, u64::MAX).map(|indented| indented.text)
 }
 
 fn check_syntax(text: &[u8]) -> Result<()> {
@@ -45,6 +59,14 @@ fn check_syntax(text: &[u8]) -> Result<()> {
 
 fn too_deep() -> Error {
     wrong("it is nested too deeply")
+}
+
+fn too_wide() -> Error {
+    Error::new(
+        Kind::TooLarge,
+        "too_large",
+        "This is too large: indented, as it is saved, it could not be read again. Nothing was changed.",
+    )
 }
 
 fn wrong(why: &str) -> Error {
@@ -73,13 +95,14 @@ fn depth(text: &[u8]) -> usize {
 }
 
 /// Indents a JSON object by four spaces, as SillyTavern writes its files. Numbers and strings are copied as they stand, so
-/// that a file that passes through here says exactly what it said. `None` if it is no JSON, or nested deeper than 128 levels.
+/// that a file that passes through here says exactly what it said. `None` if it is no JSON, nested deeper than 128 levels, or
+/// would grow beyond measure.
 ///
 /// It checks what it passes, because a save spends a tenth of its time on being checked by a parser first. Which texts it
 /// takes is tested against that parser, which also says what is wrong with the others.
-fn indent(text: &[u8]) -> Option<Indented> {
+fn indent(text: &[u8], most: usize) -> Option<Indented> {
     let out = Out::with_room(text.len() * 2);
-    let mut pass = Pass { text, at: 0, copied: 0, out, depth: 0, objects: 0, keys: Keys::new() };
+    let mut pass = Pass { text, at: 0, copied: 0, out, most, depth: 0, objects: 0, keys: Keys::new() };
     if pass.skip_space()? != b'{' {
         return None;
     }
@@ -100,6 +123,8 @@ struct Pass<'a> {
     /// What comes before is copied, or left out.
     copied: usize,
     out: Out,
+    /// How long it may become.
+    most: usize,
     depth: usize,
     /// A bit for each level, the innermost lowest: whether it is an object.
     objects: u128,
@@ -128,7 +153,7 @@ impl Pass<'_> {
             match self.skip_space() {
                 Some(b',') if self.depth > 0 => {
                     self.at += 1;
-                    self.new_line();
+                    self.new_line()?;
                     if self.in_object() {
                         self.key()?;
                     }
@@ -136,7 +161,7 @@ impl Pass<'_> {
                 }
                 Some(byte @ (b'}' | b']')) => {
                     self.check_end(byte)?;
-                    self.new_line();
+                    self.new_line()?;
                     self.at += 1;
                 }
                 None if self.depth == 0 => {
@@ -162,7 +187,7 @@ impl Pass<'_> {
             self.at += 1;
             return Some(false);
         }
-        self.new_line();
+        self.new_line()?;
         if is_object {
             self.key()?;
         }
@@ -252,9 +277,10 @@ impl Pass<'_> {
     }
 
     #[inline(always)]
-    fn new_line(&mut self) {
+    fn new_line(&mut self) -> Option<()> {
         self.copy();
         self.out.put(&NEW_LINE, 1 + 4 * self.depth);
+        (self.out.end <= self.most).then_some(())
     }
 
     /// Copies what is not copied yet.
@@ -388,7 +414,7 @@ mod tests {
         "{\n    \"a\": [\n        1,\n        2.50,\n        -1e9\n    ],\n    \"b\": \"x{,:}\\\"y\\\\\"\n}"
     )]
     fn indents_like_sillytavern(#[case] text: &str, #[case] indented: &str) {
-        assert_eq!(String::from_utf8(indent(text.as_bytes()).unwrap().text).unwrap(), indented);
+        assert_eq!(String::from_utf8(indent(text.as_bytes(), usize::MAX).unwrap().text).unwrap(), indented);
     }
 
     #[rstest]
@@ -408,7 +434,19 @@ mod tests {
         assert!(check_object(b"{\"a\":\"\xff\"}").is_err());
         let deep = "{\"a\":".repeat(100_000) + "1" + &"}".repeat(100_000);
         assert!(check_object(deep.as_bytes()).is_err());
-        assert!(check_and_indent(deep.as_bytes()).is_err());
+        assert!(check_and_indent(deep.as_bytes(), u64::MAX).is_err());
+    }
+
+    #[test]
+    fn what_would_grow_beyond_measure_is_refused() {
+        let list = |levels: usize, length: usize| {
+            let ones = vec!["1"; length].join(",");
+            format!("{{\"a\":{}{ones}{}}}", "[".repeat(levels), "]".repeat(levels))
+        };
+        assert_eq!(check_and_indent(list(100, 100_000).as_bytes(), u64::MAX).err().unwrap().code(), "too_large");
+        assert!(check_and_indent(list(100, 1000).as_bytes(), u64::MAX).is_ok(), "a little of it does no harm");
+        assert_eq!(check_and_indent(list(2, 1000).as_bytes(), 1000).err().unwrap().code(), "too_large");
+        assert!(check_and_indent(list(2, 100_000).as_bytes(), u64::MAX).is_ok());
     }
 
     #[rstest]
@@ -417,24 +455,25 @@ mod tests {
     fn both_checks_agree_on_the_depth(#[case] levels: usize, #[case] good: bool) {
         let text = "{\"a\":".repeat(levels - 1) + "{}" + &"}".repeat(levels - 1);
         assert_eq!(check_object(text.as_bytes()).is_ok(), good);
-        assert_eq!(check_and_indent(text.as_bytes()).is_ok(), good);
+        assert_eq!(check_and_indent(text.as_bytes(), u64::MAX).is_ok(), good);
     }
 
     #[test]
     fn top_level_keys_are_found_and_no_others() {
         let text = indent(
             br#"{"a":{"b":1,"c":["    \"no\": 1"]},"d\"e":"\n    \"x\": 1","f":[{"g":2}, "x", ["y"]], "h" : "i" }"#,
+            usize::MAX,
         )
         .unwrap();
         let keys: Vec<&[u8]> = text.keys.iter().map(|key| &**key).collect();
         assert_eq!(keys, [b"\"a\"".as_slice(), b"\"d\\\"e\"", b"\"f\"", b"\"h\""]);
-        assert!(indent(b"{}").unwrap().keys.is_empty());
+        assert!(indent(b"{}", usize::MAX).unwrap().keys.is_empty());
     }
 
     /// What the parser takes, is indented; and nothing else.
     fn agrees_with_the_parser(text: &[u8]) {
         let good = check_object(text).is_ok();
-        let indented = check_and_indent(text);
+        let indented = check_and_indent(text, u64::MAX);
         assert_eq!(indented.is_ok(), good, "{}", String::from_utf8_lossy(text));
     }
 
@@ -476,8 +515,8 @@ mod tests {
             let mut printed = serde_json::Serializer::with_formatter(Vec::new(), printer);
             serde::Serialize::serialize(&value, &mut printed).unwrap();
             let printed = printed.into_inner();
-            proptest::prop_assert_eq!(&indent(&serde_json::to_vec(&value).unwrap()).unwrap().text, &printed);
-            proptest::prop_assert_eq!(&indent(&printed).unwrap().text, &printed);
+            proptest::prop_assert_eq!(&indent(&serde_json::to_vec(&value).unwrap(), usize::MAX).unwrap().text, &printed);
+            proptest::prop_assert_eq!(&indent(&printed, usize::MAX).unwrap().text, &printed);
         }
 
         #[test]

@@ -98,7 +98,7 @@ impl Lorebooks {
     /// Saves a lorebook's text, if it is one, and if what is there is what is expected. Returns the new version.
     pub fn save(&self, handle: &Handle, name: &FileName, text: &[u8], expect: Expect) -> Result<Version> {
         check(text)?;
-        let text = json::check_and_indent(text)?.text;
+        let text = json::check_and_indent(text, SIZE_MAX)?.text;
         let place = place(handle, name)?;
         self.store.writing(&Owner::User(handle.clone()), |writer| writer.write(&place, &text, expect))?;
         Ok(Version::of(&text))
@@ -126,7 +126,7 @@ impl Lorebooks {
     }
 
     fn add(&self, handle: &Handle, name: &str, text: &[u8]) -> Result<FileName> {
-        let text = json::check_and_indent(text)?.text;
+        let text = json::check_and_indent(text, SIZE_MAX)?.text;
         let base = file_stem(name);
         self.store.writing(&Owner::User(handle.clone()), |writer| {
             for number in 0..NAMES_MAX {

@@ -15,6 +15,8 @@ use crate::store::{self, Expect, FileName, Handle, Owner, Place, Stat, Store, Wr
 
 /// The file's name in a user's folder.
 pub const FILE: FileName = FileName::known("settings.json");
+/// The largest that are saved, in bytes.
+const SIZE_MAX: u64 = 256 << 20;
 const DAMAGED_PREFIX: &str = "settings.damaged-";
 /// The settings of somebody new. SillyTavern's client asks its first questions when it sees `firstRun`.
 const DEFAULTS: &[u8] = b"{\n    \"firstRun\": true\n}";
@@ -128,7 +130,7 @@ impl Settings {
     /// now and then; and one of what is there, where a caller who does not say what they replace leaves out whole keys of
     /// it: a page that was stale, or loaded by half, must not wipe what it never knew. Returns the text as it was saved.
     pub fn save(&self, handle: &Handle, text: &[u8], expect: Expect) -> Result<Vec<u8>> {
-        let Indented { text, keys } = json::check_and_indent(text)?;
+        let Indented { text, keys } = json::check_and_indent(text, SIZE_MAX)?;
         self.store.writing(&Owner::User(handle.clone()), |writer| {
             if expect == Expect::Anything {
                 self.keep_what_is_lost(writer, handle, &keys)?;
@@ -288,7 +290,7 @@ impl Settings {
             return Ok(());
         }
         let Some(present) = self.store.read_if_there(&place(handle))? else { return Ok(()) };
-        let is_covered = json::check_and_indent(&present).is_ok_and(|present| present.keys.is_subset(keys));
+        let is_covered = json::check_and_indent(&present, SIZE_MAX).is_ok_and(|present| present.keys.is_subset(keys));
         if present != DEFAULTS && !is_covered {
             tracing::warn!(%handle, "a save leaves out keys of the settings; what was there is kept as a snapshot");
             snapshots::make(&self.store, writer, handle, &present, self.keep, None)?;

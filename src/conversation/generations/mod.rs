@@ -344,13 +344,16 @@ impl<H: House> Generations<H> {
     }
 
     /// Takes nothing new on, lets what is under way come to its end for so long, and then keeps what came.
-    pub async fn close(&self, patience: Duration) {
+    pub async fn close(self: &Arc<Self>, patience: Duration) {
         self.closing.cancel();
         self.tasks.close();
         if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
             self.cutting.cancel();
             self.tasks.wait().await;
         }
+        // Of what the disk refused, the words may be nowhere but here.
+        let this = Arc::clone(self);
+        let _ = tokio::task::spawn_blocking(move || this.settle_left()).await;
     }
 
     /// How many are under way, of everybody.

@@ -1,9 +1,10 @@
 //! From the first word to the last: waiting for one's turn, asking, passing on each piece at once.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
 
 use super::errand::{Errand, Said};
@@ -35,7 +36,13 @@ impl<H: House> Generations<H> {
         plan: Arc<H::Plan>,
         busy: Busy<H>,
     ) {
-        let ended = self.converse(&generation, &line, Arc::clone(&plan)).await;
+        let talk = AssertUnwindSafe(self.converse(&generation, &line, Arc::clone(&plan))).catch_unwind();
+        // What came is kept and whoever listens is told, whatever goes wrong here; the panic hook has written where it did.
+        let ended = talk.await.unwrap_or_else(|_| Ended {
+            how: Err(Error::internal("a generation panicked")),
+            usage: None,
+            thought: None,
+        });
         // Whatever is being noted down is done; nothing follows into a journal that is about to go.
         generation.noted.lock().await.closed = true;
         let (text, reasoning) = generation.said_from(0, 0);

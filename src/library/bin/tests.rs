@@ -107,7 +107,12 @@ fn old_things_go_and_so_does_what_is_too_much() {
 
     std::fs::create_dir(root.path().join("ada/trash/0123456789abcdef0123456789abcdef")).unwrap();
     std::fs::create_dir(root.path().join("ada/trash/something else")).unwrap();
+    let unreadable = root.path().join("ada/trash/1123456789abcdef0123456789abcdef");
+    std::fs::create_dir(&unreadable).unwrap();
+    std::fs::write(unreadable.join("record.json"), "{\"format\": 99}").unwrap();
     assert_eq!(bin.sweep(&ada()).unwrap(), 0);
+    bin.sweep_at(&ada(), clock::now_ms() + 29 * DAY_MS).unwrap();
+    assert!(unreadable.exists(), "what cannot be read is kept as long as what can");
     let later = clock::now_ms() + 31 * DAY_MS;
     assert!(bin.sweep_at(&ada(), later).unwrap() >= 3);
     assert!(bin.list(&ada()).unwrap().is_empty());

@@ -15,6 +15,7 @@ use zip::{CompressionMethod, ZipArchive};
 use super::{Card, TEXT_MAX, bad_card, picture, too_much_text};
 use crate::error::{Error, Kind, Result};
 use crate::library::characters::file_stem;
+use crate::library::json;
 use crate::store::{FileName, RelPath};
 
 /// The most entries.
@@ -221,7 +222,7 @@ fn with_assets(card: &Card, mut assets: Vec<Value>) -> Result<Vec<u8>> {
     if let Some(data) = data.as_object_mut() {
         data.insert("assets".to_owned(), Value::Array(assets));
     }
-    serde_json::to_vec_pretty(&fields).map_err(Error::internal)
+    json::indented(&fields)
 }
 
 fn bad_archive(why: &str) -> Error {

@@ -23,6 +23,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Kind, Result};
+use crate::library::json;
 
 /// The most text that a card may have, in bytes: the JSON, or what it is packed into.
 pub const TEXT_MAX: usize = 64 << 20;
@@ -134,11 +135,7 @@ impl Card {
 
     /// The JSON as text, as a file of its own: indented by four spaces.
     pub fn to_json(&self) -> Result<Vec<u8>> {
-        let mut out = Vec::new();
-        let mut writer =
-            serde_json::Serializer::with_formatter(&mut out, serde_json::ser::PrettyFormatter::with_indent(b"    "));
-        serde::Serialize::serialize(&self.fields, &mut writer).map_err(Error::internal)?;
-        Ok(out)
+        json::indented(&self.fields)
     }
 
     fn has_name(&self) -> bool {

@@ -53,13 +53,16 @@ impl Characters {
     fn replace(&self, handle: &Handle, id: &FileName, bytes: &[u8], version: Version, picture: bool) -> Result<()> {
         let place = card_place(handle, id)?;
         self.store.writing(&Owner::User(handle.clone()), |writer| {
+            let before = self.store.stat(&place)?;
             let kept = self.keep_before(writer, handle, id, picture)?;
-            if let Err(error) = writer.write(&place, bytes, Expect::Version(version)) {
-                if let Some(kept) = kept {
-                    self.drop_kept(writer, handle, id, &kept);
+            writer.write(&place, bytes, Expect::Version(version)).inspect_err(|_| {
+                // It can have been replaced all the same, when only the last sync failed; then what it was stays kept.
+                if let (Some(kept), Some(before), Ok(Some(now))) = (&kept, before, self.store.stat(&place))
+                    && now.inode == before.inode
+                {
+                    self.drop_kept(writer, handle, id, kept);
                 }
-                return Err(error);
-            }
+            })?;
             if picture {
                 self.thumbnails.forget(writer, handle, Of::Character, &super::file_of(id)?);
             }

@@ -85,7 +85,7 @@ impl Seen {
 
     /// The number of a message's line.
     pub(super) fn line_of(&self, index: usize) -> usize {
-        index + usize::from(self.has_header)
+        index.saturating_add(usize::from(self.has_header))
     }
 
     pub(super) fn header(&self) -> Result<Option<Header>> {
