@@ -3,7 +3,7 @@
 import { ApiError, del, get, patch, post } from "../api.js";
 import { part } from "../shelf/parts.js";
 import { freshId, keepDraft, readDraft } from "./drafts.js";
-import { listen } from "./live.js";
+import { listen } from "../live.js";
 
 /** @import {Chat, Kind, Message, Running, Waiting} from "./types.js" */
 
@@ -31,7 +31,7 @@ export class Room extends EventTarget {
     this.waiting = draft.waiting && { ...draft.waiting, images: [], error: new ApiError(0, "network_write", "") };
     /** Why the last reply ended badly. @type {{message: string, code: string} | null} */
     this.trouble = null;
-    /** How the line to the running reply is. @type {import("./live.js").Line} */
+    /** How the line to the running reply is. @type {import("../live.js").Line} */
     this.line = "open";
     /** Changes of ours that are under way; what others changed is looked at afterwards. */
     this.busy = 0;

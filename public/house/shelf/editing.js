@@ -2,7 +2,7 @@
 // version they replace. A save that comes too late is laid beside what is there now, and the reader chooses.
 import { ApiError } from "../api.js";
 import { openDialog } from "../dialog.js";
-import { fill, h, uid } from "../dom.js";
+import { fill, h, uid, undisturbed } from "../dom.js";
 import { busy, complain } from "../form.js";
 import { ago, count } from "../format.js";
 import { icon } from "../icons.js";
@@ -49,6 +49,8 @@ export class Editing {
   /** @type {Values} */
   mine = {};
   version = "";
+  /** Counts the states that were loaded or saved, so that an answer that comes late does not undo one. */
+  turn = 0;
   /** What the server holds, as far as is known. @type {Values} */
   current = {};
 
@@ -116,8 +118,25 @@ export class Editing {
     if (conflicts.length === 0) this.version = state.version;
   }
 
+  /**
+   * It may have been saved elsewhere: shows what is there now. What was changed here stays so; where both sides changed
+   * the same, saving asks.
+   * @param {HTMLElement} place what is drawn there
+   */
+  async look(place) {
+    const { turn } = this;
+    const state = await this.subject.load().catch(() => null);
+    // Not there any more, or no answer: what is here stays, and saving says what is wrong.
+    if (!state || turn !== this.turn) return;
+    const shown = this.values;
+    this.rebase(state);
+    for (const [key, value] of Object.entries(this.mine)) this.set(key, value);
+    if (!same(shown, this.values)) undisturbed(place, () => this.subject.draw(this.values));
+  }
+
   /** @param {State} state */
   #accept(state) {
+    this.turn += 1;
     this.version = state.version;
     this.current = state.values;
     this.base = {};
