@@ -191,3 +191,52 @@ test("a window that nobody looks at hangs up, and catches up when it is seen aga
   await page.clock.runFor(1_000);
   await page.getByRole("link", { name: "Wenzel", exact: true }).waitFor(SOON);
 });
+
+test("drafts are their writer's: nobody else is shown them, and signing out forgets them", async (t) => {
+  const tavern = await openHouse(t, { guests: [...guests, { handle: "ada-b", name: "Bea", password: "by daylight" }] });
+  const chats = [];
+  for (const [handle, password] of [
+    ["ada", "by candlelight"],
+    ["ada-b", "by daylight"],
+  ]) {
+    const program = caller(tavern.url);
+    await program.signIn(handle, password);
+    await program.call("POST", "/api/v1/characters", { name: "Wenzel", description: "A cook." });
+    chats.push((await program.call("POST", "/api/v1/characters/Wenzel/chats", {})).chat);
+  }
+  const { page } = await visit(tavern);
+  const kept = () => page.evaluate(() => Object.keys(localStorage).filter((name) => name.startsWith("tavernkeep-draft")));
+  const box = page.getByRole("textbox", { name: /^Message/ });
+  const [chat] = chats;
+  const path = `/chat?character=Wenzel&chat=${encodeURIComponent(chat)}`;
+
+  // Another's draft stays theirs, though the chat is called alike and nobody signed out.
+  await enter(page, tavern, "ada-b", "by daylight", `/chat?character=Wenzel&chat=${encodeURIComponent(chats[1])}`);
+  await box.fill("Bea's own words");
+  await page.context().clearCookies();
+  await enter(page, tavern, "ada", "by candlelight", path);
+  assert.equal(await box.inputValue(), "");
+  await box.fill("a secret between us");
+  await go(page, tavern, "/characters?id=Wenzel");
+  await page.getByLabel("Description").fill("A cook with a secret.");
+  await page.getByText("1 change, not saved yet.").waitFor();
+  await page.waitForFunction(() => Object.keys(localStorage).some((name) => name.startsWith("tavernkeep-draft:ada:character")));
+  assert.equal((await kept()).length, 3);
+
+  await page.getByRole("button", { name: "Sign out" }).click();
+  const asks = page.getByRole("dialog", { name: "Sign out?" });
+  await asks.getByText("2 drafts").waitFor();
+  await asks.getByRole("button", { name: "Cancel" }).click();
+  assert.equal((await kept()).length, 3);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await asks.getByRole("button", { name: "Forget it and sign out" }).click();
+  await page.waitForURL("**/login?noauto=true");
+  assert.deepEqual(await kept(), [`tavernkeep-draft:ada-b:Wenzel/${chats[1]}`]);
+
+  await enter(page, tavern, "ada", "by candlelight", path);
+  assert.equal(await box.inputValue(), "");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.waitForURL("**/login?noauto=true");
+  await enter(page, tavern, "ada-b", "by daylight", `/chat?character=Wenzel&chat=${encodeURIComponent(chats[1])}`);
+  assert.equal(await box.inputValue(), "Bea's own words");
+});

@@ -3,6 +3,7 @@
 import { ApiError } from "../api.js";
 import { openDialog } from "../dialog.js";
 import { fill, h, uid, undisturbed } from "../dom.js";
+import { hasLeft, keepDraft, readDraft } from "../drafts.js";
 import { busy, complain } from "../form.js";
 import { ago, count } from "../format.js";
 import { icon } from "../icons.js";
@@ -14,7 +15,7 @@ import { button, settled } from "./parts.js";
 
 /**
  * @typedef {object} Subject what is edited
- * @property {string} draft the name of its draft in this browser
+ * @property {string} draft the name of its draft in this browser, which begins with whose it is
  * @property {() => Promise<State>} load
  * @property {(version: string, changes: Values) => Promise<State>} save
  * @property {(key: string) => string} label
@@ -60,7 +61,7 @@ export class Editing {
     this.bar = this.#bar();
     this.keep = settled(400, () => this.#keep());
     addEventListener("beforeunload", (event) => {
-      if (!this.dirty || !this.bar.root.isConnected) return;
+      if (!this.dirty || hasLeft() || !this.bar.root.isConnected) return;
       this.keep.now();
       event.preventDefault();
     });
@@ -266,24 +267,13 @@ export class Editing {
   }
 
   #keep() {
-    const name = `tavernkeep-draft:${this.subject.draft}`;
-    try {
-      if (this.dirty) {
-        const { version, base, mine } = this;
-        localStorage.setItem(name, JSON.stringify({ at: Date.now(), version, base, mine }));
-      } else localStorage.removeItem(name);
-    } catch {
-      // Storage is full or forbidden: the warning on leaving still stands.
-    }
+    const { version, base, mine } = this;
+    keepDraft(this.subject.draft, this.dirty ? { version, base, mine } : null);
   }
 
   /** @returns {{at: number, version: string, base: Values, mine: Values} | null} */
   #draft() {
-    try {
-      const draft = JSON.parse(localStorage.getItem(`tavernkeep-draft:${this.subject.draft}`) ?? "null");
-      return draft && typeof draft.version === "string" && draft.mine && draft.base ? draft : null;
-    } catch {
-      return null;
-    }
+    const draft = readDraft(this.subject.draft);
+    return draft && typeof draft.version === "string" && draft.mine && draft.base ? draft : null;
   }
 }
