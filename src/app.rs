@@ -104,7 +104,8 @@ impl App {
         let events = Arc::new(Events::new(Arc::clone(&store), head));
         let accounts = Accounts::open(Arc::clone(&store), Arc::clone(&events), rules(&config), opened)?;
         let keeping = Keeping { days: config.trash.days, size_max: config.trash.max_size.bytes() };
-        let (bin, changes) = (Arc::new(Bin::new(Arc::clone(&store), keeping)), Arc::new(Changes::default()));
+        let changes = Arc::new(Changes::default());
+        let bin = Arc::new(Bin::new(Arc::clone(&store), keeping, Arc::clone(&changes)));
         let thumbnails = Arc::new(Thumbnails::new(Arc::clone(&store)));
         let chats = Arc::new(Chats::new(Arc::clone(&store), Arc::clone(&bin), Arc::clone(&changes)));
         let settings = Arc::new(Settings::new(Arc::clone(&store), config.backups.common.number_of_backups as usize));
@@ -114,6 +115,7 @@ impl App {
             thumbnails: Arc::clone(&thumbnails),
             chats: Arc::clone(&chats),
             bin: Arc::clone(&bin),
+            changes: Arc::clone(&changes),
         }));
         let vault = Vault::new(Arc::clone(&store), key_file);
         let connections = Arc::new(Connections::new(Arc::clone(&store), Arc::clone(&events), vault));
@@ -140,8 +142,9 @@ impl App {
                 Arc::clone(&settings),
                 Arc::clone(&thumbnails),
                 Arc::clone(&bin),
+                Arc::clone(&changes),
             ),
-            lorebooks: Lorebooks::new(Arc::clone(&store), Arc::clone(&bin)),
+            lorebooks: Lorebooks::new(Arc::clone(&store), Arc::clone(&bin), Arc::clone(&changes)),
             characters,
             thumbnails,
             bin,
@@ -221,6 +224,7 @@ impl App {
     pub fn restore_snapshot(&self, handle: &Handle, name: &str, origin: &Origin) -> Result<()> {
         self.settings.restore_snapshot(handle, name)?;
         self.portraits.forget(handle);
+        self.changes.publish(handle, Change::Personas {});
         self.events.record(Event::new(What::SnapshotRestored, origin).to(handle).with("snapshot", name));
         Ok(())
     }
@@ -327,11 +331,11 @@ impl App {
                 self.chats.forget(handle);
                 self.search.forget(handle);
                 self.changes.publish(handle, Change::Characters {});
+                self.changes.publish(handle, Change::Chats {});
             }
             (Sort::Persona, _) => self.changes.publish(handle, Change::Personas {}),
-            (Sort::Lorebook, _) => {}
+            (Sort::Lorebook, _) => self.changes.publish(handle, Change::Lorebooks {}),
         }
-        self.changes.publish(handle, Change::Trash {});
         Ok(restored)
     }
 
@@ -340,7 +344,7 @@ impl App {
         self.portraits.forget(handle);
         self.characters.forget(handle);
         self.chats.forget(handle);
-        self.changes.publish(handle, Change::Chats {});
+        self.changes.publish(handle, Change::Everything {});
     }
 
     /// What has to be done now and then: replies that wait for the disk, automatic snapshots, times of last use, what has
@@ -369,10 +373,7 @@ impl App {
         for account in everybody {
             match self.bin.sweep(&account.handle) {
                 Ok(0) => {}
-                Ok(swept) => {
-                    tracing::info!(swept, handle = %account.handle, "old things were removed from the trash");
-                    self.changes.publish(&account.handle, Change::Trash {});
-                }
+                Ok(swept) => tracing::info!(swept, handle = %account.handle, "old things were removed from the trash"),
                 Err(error) => tracing::warn!(?error, handle = %account.handle, "the trash could not be swept"),
             }
         }

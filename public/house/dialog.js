@@ -15,7 +15,7 @@ import { rescueNotes } from "./messages.js";
 export function openDialog(title, body, { wide = false, onClose } = {}) {
   const before = document.activeElement;
   // What was pressed may be drawn anew meanwhile (a row that was renamed); then its place knows where to go on.
-  const home = before?.closest("tk-users > *, section > :last-child") ?? null;
+  const home = before?.closest("section > :last-child, main > * > *") ?? null;
   const id = uid("dialog");
   const dialog = h(
     "dialog",

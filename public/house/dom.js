@@ -95,6 +95,51 @@ export function refocus(old, place) {
   /** @type {HTMLElement} */ (next).focus({ preventScroll: true });
 }
 
+/**
+ * Draws `place` anew under somebody who is there: what was unfolded, the focus with its selection, and the scrolling stay.
+ * Elements are known again by their names.
+ * @param {HTMLElement} place @param {() => void} draw
+ */
+export function undisturbed(place, draw) {
+  /** Where to find an element again. @param {Element} element @returns {() => Element | undefined} */
+  const mark = (element) => {
+    const name = nameOf(element);
+    const alike = () => [...place.querySelectorAll(element.localName)].filter((other) => nameOf(other) === name);
+    const at = alike().indexOf(element);
+    return () => alike()[at];
+  };
+  const folds = [...place.querySelectorAll("details")].map((fold) => ({ open: fold.open, again: mark(fold) }));
+  const held = document.activeElement;
+  const again = held && place.contains(held) ? mark(held) : null;
+  const { scrollX, scrollY } = window;
+  const text = held instanceof HTMLTextAreaElement || held instanceof HTMLInputElement ? held : null;
+  const selected = text && { from: text.selectionStart, to: text.selectionEnd, top: text.scrollTop };
+  draw();
+  for (const fold of folds) {
+    const found = fold.again();
+    if (!(found instanceof HTMLDetailsElement) || found.open === fold.open) continue;
+    found.open = fold.open;
+    // The browser tells of it later, and what is in it is made when it does.
+    found.dispatchEvent(new Event("toggle"));
+  }
+  const now = again?.();
+  if (now instanceof HTMLElement) now.focus({ preventScroll: true });
+  else if (again && held) refocus(held, place);
+  if (selected && (now instanceof HTMLTextAreaElement || now instanceof HTMLInputElement)) {
+    // Numbers and ticks have none.
+    if (selected.from !== null) now.setSelectionRange(selected.from, selected.to);
+    now.scrollTop = selected.top;
+  }
+  scrollTo(scrollX, scrollY);
+}
+
+/** @param {Element} element */
+function nameOf(element) {
+  if (element instanceof HTMLDetailsElement) return element.querySelector("summary")?.textContent;
+  const { labels } = /** @type {HTMLInputElement} */ (element);
+  return labels?.[0]?.textContent ?? named(element);
+}
+
 let counter = 0;
 
 /** An id no other element has. @param {string} [prefix] */

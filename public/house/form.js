@@ -3,7 +3,7 @@ import { ApiError } from "./api.js";
 import { fill, h, uid } from "./dom.js";
 import { byteLength, wait } from "./format.js";
 import { icon } from "./icons.js";
-import { explain, loginPath } from "./messages.js";
+import { explain, isSignedOut, signedOut } from "./messages.js";
 
 /** The most bytes a password may have; the server refuses more, because bcrypt would not read them. */
 export const PASSWORD_BYTES = 71;
@@ -134,11 +134,10 @@ export function complain(place, reason) {
     if (reason.message) fill(place, h("div", { class: "alert" }, icon("warn"), reason.message));
     return;
   }
+  if (isSignedOut(reason)) return fill(place, signedOut(reason, true));
   const { title, text } = explain(reason);
   const words = h("div", null, title && h("strong", null, title), title && " ", text);
   const panel = h("div", { class: "alert" }, icon("warn"), words);
-  if (reason instanceof ApiError && reason.status === 401)
-    panel.append(h("a", { class: "button", href: loginPath() }, "Sign in"));
   fill(place, panel);
   if (reason instanceof ApiError && reason.retryAfter) countDown(place, panel, words, reason.retryAfter);
 }

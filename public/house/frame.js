@@ -1,9 +1,12 @@
 // What every page has around it: the beam with the lantern, the ways to the other rooms, the foot, and who is here.
 import { del, house } from "./api.js";
+import { askDialog } from "./dialog.js";
 import { define, fill, h } from "./dom.js";
+import { countDrafts, forgetDrafts } from "./drafts.js";
 import { busy } from "./form.js";
+import { count } from "./format.js";
 import { icon } from "./icons.js";
-import { errorPanel, explain, loginPath, say } from "./messages.js";
+import { errorPanel, explain, isSignedOut, loginPath, say } from "./messages.js";
 import { beInstallable } from "./pwa.js";
 import { themeButton } from "./theme.js";
 
@@ -121,29 +124,49 @@ function beam(known) {
         h("span", null, known?.name ?? "Tavernkeep"),
       ),
       me && ways(me),
-      h("div", { class: "beam-end" }, themeButton(), me && known?.accounts && signOutButton()),
+      h("div", { class: "beam-end" }, themeButton(), me && known?.accounts && signOutButton(me)),
     ),
   );
   document.querySelector("body > header")?.replaceWith(header);
 }
 
-/** @returns {HTMLButtonElement} */
-function signOutButton() {
+/** @param {Me} me @returns {HTMLButtonElement} */
+function signOutButton(me) {
   const button = h(
     "button",
     { type: "button", class: "quiet", id: "sign-out" },
     icon("leave"),
     h("span", null, "Sign out"),
   );
+  const leave = async () => {
+    await del("/api/v1/session").catch((error) => {
+      // Whose session has ended already is out.
+      if (!isSignedOut(error)) throw error;
+    });
+    forgetDrafts(me.handle);
+    location.assign("/login?noauto=true");
+  };
   button.addEventListener("click", () => {
-    void busy(button, async () => {
-      try {
-        await del("/api/v1/session");
-        location.assign("/login?noauto=true");
-      } catch (error) {
-        const { title, text } = explain(error);
-        say(`${title} ${text}`.trim());
-      }
+    const drafts = countDrafts(me.handle);
+    if (drafts > 0) {
+      askDialog({
+        title: "Sign out?",
+        body: [
+          h(
+            "p",
+            null,
+            `What you began to write and have not sent or saved (${count(drafts, "draft")}) is kept in this browser only. It is forgotten when you sign out, so that nobody else here can read it.`,
+          ),
+        ],
+        submit: "Forget it and sign out",
+        danger: true,
+        run: leave,
+      });
+      return;
+    }
+    void busy(button, leave).catch((error) => {
+      const { title, text } = explain(error);
+      say(`${title} ${text}`.trim());
     });
   });
   return button;

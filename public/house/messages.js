@@ -84,6 +84,7 @@ export function explain(error) {
  * @param {unknown} error @param {() => void} [retry] @returns {HTMLElement}
  */
 export function errorPanel(error, retry) {
+  if (isSignedOut(error)) return signedOut(error, false);
   const { title, text } = explain(error);
   const panel = h(
     "div",
@@ -91,12 +92,37 @@ export function errorPanel(error, retry) {
     icon("warn"),
     h("div", null, title && h("strong", null, title), title && " ", text),
   );
-  if (error instanceof ApiError && error.status === 401) {
-    panel.append(h("a", { class: "button", href: loginPath() }, "Sign in"));
-  } else if (retry) {
-    panel.append(h("button", { type: "button", class: "button", onclick: retry }, "Try again"));
-  }
+  if (retry) panel.append(h("button", { type: "button", class: "button", onclick: retry }, "Try again"));
   return panel;
+}
+
+/** @param {unknown} error */
+export const isSignedOut = (error) => error instanceof ApiError && error.status === 401;
+
+/** @type {HTMLElement | null} */
+let wayBack = null;
+
+/**
+ * A session ends once, however many requests find out: one alert leads back in. It stands where somebody acted last, else
+ * where it was noticed first; what is not shown elsewhere only says so.
+ * @param {unknown} error @param {boolean} acted
+ */
+export function signedOut(error, acted) {
+  const nothing = () => h("p", { class: "empty" }, "Not shown while you are signed out.");
+  if (wayBack?.isConnected && !acted) return nothing();
+  // What an act complained of leaves no gap.
+  if (wayBack?.hasAttribute("role")) wayBack.replaceWith(nothing());
+  else wayBack?.remove();
+  const { title, text } = explain(error);
+  wayBack = h(
+    "div",
+    // Acts are complained of in places that are read aloud by themselves.
+    { class: "alert", role: acted ? undefined : "alert" },
+    icon("warn"),
+    h("div", null, h("strong", null, title), " ", text),
+    h("a", { class: "button", href: loginPath() }, "Sign in"),
+  );
+  return wayBack;
 }
 
 /** Where signing in leads back to this page. */

@@ -1,9 +1,10 @@
 // The home page: who you are, and your chats of late, and the ways to the rooms.
 import { get } from "./api.js";
-import { define, fill, h } from "./dom.js";
+import { define, fill, h, undisturbed } from "./dom.js";
 import { ago, fullDate } from "./format.js";
 import { maySeeUsers, meOf, openPage, portrait, roleName } from "./frame.js";
 import { icon } from "./icons.js";
+import { follow } from "./live.js";
 import { chatPath, smallPicture } from "./shelf/parts.js";
 
 /** @typedef {{character: string, characterName: string, avatar?: string, chat: string, modified: number, preview?: string, generation?: string | null}} ChatItem */
@@ -77,6 +78,7 @@ define("tk-home", (element) =>
           door("/users", "people", "The people", "Who lives here, what they may do, and how to let someone new in."),
       ),
     );
+    follow(["chat", "chats", "characters"], () => takeUp(recent));
     return takeUp(recent);
   }),
 );
@@ -85,9 +87,10 @@ define("tk-home", (element) =>
 async function takeUp(place) {
   /** @type {{items: ChatItem[]}} */
   const { items } = await get("/api/v1/chats?limit=4").catch(() => ({ items: [] }));
-  if (items.length === 0) return;
-  fill(place, h("h2", { id: "recent" }, "Where you left off"), h("ul", { class: "recent" }, items.map(chat)));
-  place.hidden = false;
+  undisturbed(place, () =>
+    fill(place, h("h2", { id: "recent" }, "Where you left off"), h("ul", { class: "recent" }, items.map(chat))),
+  );
+  place.hidden = items.length === 0;
 }
 
 /** @param {ChatItem} item */

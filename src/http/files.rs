@@ -1,5 +1,6 @@
 //! What browsers load: the built-in pages, embedded in the binary, and a folder that may stand before them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -17,6 +18,7 @@ use warp::http::{Response, StatusCode};
 
 use super::pipe;
 use super::reply::{self, Reply};
+use super::shell;
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::store::{self, RelPath};
@@ -46,7 +48,7 @@ mod built_in {
 pub struct Files {
     folder: Option<PathBuf>,
     /// Built-in files, packed once, by their hash.
-    packed: Mutex<HashMap<[u8; 32], Bytes>>,
+    packed: Mutex<HashMap<String, Bytes>>,
 }
 
 impl Files {
@@ -68,20 +70,25 @@ impl Files {
     }
 
     fn built_in(&self, path: &RelPath, headers: &HeaderMap) -> Option<Reply> {
-        let file = BuiltIn::get(path.as_str())?;
-        let hash = file.metadata.sha256_hash();
-        let etag = format!("\"{}\"", hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect::<String>());
+        let (data, hash) = match shell::file(path.as_str()) {
+            Some(html) => (Cow::Borrowed(html), store::Version::of(html).to_string()),
+            None => {
+                let file = BuiltIn::get(path.as_str())?;
+                (file.data, file.metadata.sha256_hash().iter().map(|byte| format!("{byte:02x}")).collect())
+            }
+        };
+        let etag = format!("\"{}\"", hash.split_at(24).0);
         let media_type = media_type(path.as_str());
         let mut answer = if matches(headers, &etag) {
             not_modified()
         } else {
-            match self.packed(hash, &file.data, media_type, headers) {
+            match self.packed(hash, &data, media_type, headers) {
                 Some(packed) => {
                     let mut answer = reply::with_type(StatusCode::OK, media_type, packed);
                     reply::set(&mut answer, header::CONTENT_ENCODING, "gzip");
                     answer
                 }
-                None => reply::with_type(StatusCode::OK, media_type, Bytes::from(file.data.into_owned())),
+                None => reply::with_type(StatusCode::OK, media_type, Bytes::from(data.into_owned())),
             }
         };
         reply::set(&mut answer, header::ETAG, &etag);
@@ -91,7 +98,7 @@ impl Files {
         Some(answer)
     }
 
-    fn packed(&self, hash: [u8; 32], data: &[u8], media_type: &str, headers: &HeaderMap) -> Option<Bytes> {
+    fn packed(&self, hash: String, data: &[u8], media_type: &str, headers: &HeaderMap) -> Option<Bytes> {
         let wanted = headers.get(header::ACCEPT_ENCODING)?.to_str().ok()?.contains("gzip");
         let is_text = media_type.starts_with("text/") || media_type.contains("svg") || media_type.contains("json");
         if !wanted || !is_text || data.len() < PACKED_FROM {

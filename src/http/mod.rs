@@ -5,7 +5,7 @@
 //!
 //! - [`table`]: what a route is; [`routes`]: all of them, each with who may call it
 //! - [`call`]: a request as a handler sees it
-//! - [`tavern`]: SillyTavern's dialect; [`own`]: ours, under `/api/v1`; [`openai`]: OpenAI's, under `/v1`; [`pages`] and [`files`]: what browsers load
+//! - [`tavern`]: SillyTavern's dialect; [`own`]: ours, under `/api/v1`; [`openai`]: OpenAI's, under `/v1`; [`pages`], [`shell`] and [`files`]: what browsers load
 
 pub mod call;
 pub mod cookies;
@@ -22,6 +22,7 @@ pub mod pipe;
 pub mod reply;
 pub mod routes;
 pub mod serve;
+pub mod shell;
 pub mod sse;
 pub mod state;
 pub mod table;

@@ -8,6 +8,7 @@ use super::call::{Call, Person};
 use super::cookies;
 use super::peer::Arrival;
 use super::reply::{self, Dialect, Reply};
+use super::shell::Page;
 use super::state::State;
 use crate::accounts::{Account, SignedIn};
 use crate::error::{Error, Result};
@@ -17,74 +18,24 @@ use crate::store::Handle;
 const THEN: &percent_encoding::AsciiSet =
     &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// `GET /`: the client's first page, for whoever is signed in. Loading it renews the session's cookie.
+/// `GET /`: the client's first page, for whoever is signed in.
 pub async fn home(call: Call) -> Result<Reply> {
-    let Some(person) = &call.person else { return Ok(to_login(&call)) };
-    let mut answer = file(&call, "index.html").await?;
-    renew(&call, person, &mut answer);
-    Ok(answer)
-}
-
-/// `GET /account`: a page for whoever is signed in, as are all that follow.
-pub async fn account(call: Call) -> Result<Reply> {
-    inside(&call, "account.html").await
-}
-
-/// See [`account`].
-pub async fn users(call: Call) -> Result<Reply> {
-    inside(&call, "users.html").await
-}
-
-/// `GET /chat`: the newest chat, or with `?character=` and `&chat=` that one. Loading it renews the session's cookie: whoever
-/// chats every day stays signed in.
-pub async fn chat(call: Call) -> Result<Reply> {
-    let mut answer = inside(&call, "chat.html").await?;
-    if let Some(person) = &call.person {
-        renew(&call, person, &mut answer);
+    if call.person.is_none() {
+        return Ok(to_login(&call));
     }
-    Ok(answer)
+    file(&call, "index.html").await
 }
 
-/// `GET /characters`: the shelf of cards, and with `?id=` the editor of one of them.
-pub async fn characters(call: Call) -> Result<Reply> {
-    inside(&call, "characters.html").await
-}
-
-/// See [`account`].
-pub async fn personas(call: Call) -> Result<Reply> {
-    inside(&call, "personas.html").await
-}
-
-/// `GET /lorebooks`: all lorebooks, and with `?name=` the entries of one of them.
-pub async fn lorebooks(call: Call) -> Result<Reply> {
-    inside(&call, "lorebooks.html").await
-}
-
-/// See [`account`].
-pub async fn connections(call: Call) -> Result<Reply> {
-    inside(&call, "connections.html").await
-}
-
-/// See [`account`].
-pub async fn search(call: Call) -> Result<Reply> {
-    inside(&call, "search.html").await
-}
-
-/// See [`account`].
-pub async fn trash(call: Call) -> Result<Reply> {
-    inside(&call, "trash.html").await
-}
-
-/// A page for whoever is signed in. A stranger goes to the login screen, which leads back to the same address: a link to
-/// one character or one message stays good.
-async fn inside(call: &Call, name: &str) -> Result<Reply> {
+/// Any other page, for whoever is signed in. A stranger goes to the login screen, which leads back to the same address: a
+/// link to one character or one message stays good.
+pub async fn inside(call: Call, page: &Page) -> Result<Reply> {
     if call.person.is_none() {
         let path = call.uri.path().trim_end_matches('/');
         let query = call.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         let then = percent_encoding::utf8_percent_encode(&format!("{path}{query}"), THEN).to_string();
         return Ok(reply::redirect(&format!("/login?then={then}")));
     }
-    file(call, name).await
+    file(&call, &page.file()).await
 }
 
 /// `GET /login`: the login screen, or straight in, where that needs no screen.
@@ -163,12 +114,14 @@ fn to_login(call: &Call) -> Reply {
     }
 }
 
+/// The file of a page. Loading one renews the session's cookie: whoever comes every day stays signed in.
 async fn file(call: &Call, name: &str) -> Result<Reply> {
-    call.state
-        .files
-        .get(name, &call.headers)
-        .await?
-        .ok_or_else(|| Error::internal(format!("{name} is not in the client")))
+    let found = call.state.files.get(name, &call.headers).await?;
+    let mut answer = found.ok_or_else(|| Error::internal(format!("{name} is not in the client")))?;
+    if let Some(person) = &call.person {
+        renew(call, person, &mut answer);
+    }
+    Ok(answer)
 }
 
 /// Everything that is not a route: a file of the client, or nothing.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::changes::{Change, Changes};
 use crate::clock;
 use crate::error::{Error, Kind, Result};
 use crate::store::{self, Expect, FileName, Folder, Handle, Owner, Piece, Place, RelPath, Store, TrashId, Writer};
@@ -141,14 +142,21 @@ pub struct Rules {
 pub struct Bin {
     store: Arc<Store>,
     rules: Rules,
+    changes: Arc<Changes>,
     /// How much is in each person's, as far as it is known.
     sizes: Mutex<HashMap<Handle, u64>>,
 }
 
 impl Bin {
-    /// The trash in `store`.
-    pub fn new(store: Arc<Store>, rules: Rules) -> Self {
-        Self { store, rules, sizes: Mutex::default() }
+    /// The trash in `store`. `changes` hears of everything.
+    pub fn new(store: Arc<Store>, rules: Rules, changes: Arc<Changes>) -> Self {
+        Self { store, rules, changes, sizes: Mutex::default() }
+    }
+
+    /// Forgets how much there is, and tells of the change.
+    fn changed(&self, handle: &Handle) {
+        store::lock(&self.sizes).remove(handle);
+        self.changes.publish(handle, Change::Trash {});
     }
 
     /// Moves something to the trash: all of it or nothing. Parts that are not there are fine.
@@ -205,7 +213,7 @@ impl Bin {
     pub fn drop_kept(&self, writer: &Writer<'_>, handle: &Handle, id: &TrashId) {
         let dropped = self.forget(writer, &folder(handle, id));
         dropped.unwrap_or_else(|error| tracing::warn!(?error, %handle, "left in the trash"));
-        store::lock(&self.sizes).remove(handle);
+        self.changed(handle);
     }
 
     /// What is in somebody's trash, newest first.
@@ -221,7 +229,7 @@ impl Bin {
         id: &TrashId,
         also: impl FnOnce(&Writer<'_>, &Restored) -> Result<()>,
     ) -> Result<Restored> {
-        self.store.writing(&Owner::User(handle.clone()), |writer| {
+        let restored = self.store.writing(&Owner::User(handle.clone()), |writer| {
             let record = self.read(handle, id)?;
             let folder = folder(handle, id);
             let stem = self.free_stem(handle, &record)?;
@@ -252,24 +260,25 @@ impl Bin {
             }
             // It is back; if this fails, a record without files is left, which is nothing.
             self.forget(writer, &folder).unwrap_or_else(|error| tracing::warn!(?error, %handle, "left in the trash"));
-            store::lock(&self.sizes).remove(handle);
             Ok(restored)
-        })
+        })?;
+        self.changed(handle);
+        Ok(restored)
     }
 
     /// Removes something for good.
     pub fn erase(&self, handle: &Handle, id: &TrashId) -> Result<()> {
         self.store.writing(&Owner::User(handle.clone()), |writer| {
             self.read(handle, id)?;
-            store::lock(&self.sizes).remove(handle);
-            self.forget(writer, &folder(handle, id))
+            let erased = self.forget(writer, &folder(handle, id));
+            self.changed(handle);
+            erased
         })
     }
 
     /// Removes all of it for good.
     pub fn empty(&self, handle: &Handle) -> Result<()> {
-        self.store.writing(&Owner::User(handle.clone()), |writer| {
-            store::lock(&self.sizes).remove(handle);
+        let emptied = self.store.writing(&Owner::User(handle.clone()), |writer| {
             let trash = trash(handle);
             for name in self.store.list_folders(&trash)? {
                 if TrashId::parse(name.as_str()).is_ok() {
@@ -277,7 +286,10 @@ impl Bin {
                 }
             }
             Ok(())
-        })
+        });
+        // Some of it may be gone even if not all of it could be removed.
+        self.changed(handle);
+        emptied
     }
 
     /// Removes what has been kept long enough, and the oldest of what is too much. Whoever is busy is swept the next time.
@@ -316,6 +328,10 @@ impl Bin {
         });
         match swept {
             Err(error) if error.kind() == Kind::Busy => Ok(0),
+            Ok(swept) if swept > 0 => {
+                self.changes.publish(handle, Change::Trash {});
+                Ok(swept)
+            }
             other => other,
         }
     }
@@ -351,6 +367,7 @@ impl Bin {
         } else if let Err(error) = self.shrink(writer, handle, clock::now_ms()) {
             tracing::warn!(?error, %handle, "the trash could not be made smaller");
         }
+        self.changes.publish(handle, Change::Trash {});
     }
 
     /// All records that can be read and have something to them, newest first.

@@ -38,8 +38,12 @@ pub enum Change {
     Personas {},
     /// Connections.
     Connections {},
+    /// Lorebooks.
+    Lorebooks {},
     /// What is in the trash.
     Trash {},
+    /// Their whole folder: everything that is shown may be different now.
+    Everything {},
 }
 
 impl Change {
@@ -51,7 +55,10 @@ impl Change {
             Self::Characters {} => "characters",
             Self::Personas {} => "personas",
             Self::Connections {} => "connections",
+            Self::Lorebooks {} => "lorebooks",
             Self::Trash {} => "trash",
+            // For whoever listens the same as having missed too much.
+            Self::Everything {} => "missed",
         }
     }
 }

@@ -10,10 +10,11 @@ use serde_json::{Map, Value};
 
 use super::bin::{Bin, Item, Part, Sort};
 use super::cards::{Card, book, png};
+use super::changes::{Change, Changes};
 use super::characters::file_stem;
 use super::json;
 use crate::error::{Error, Result};
-use crate::store::{self, Expect, FileName, Folder, Handle, Owner, Place, RelPath, Stat, Store, Version};
+use crate::store::{self, Expect, FileName, Folder, Handle, Owner, Place, RelPath, Stat, Store, Version, Writer};
 
 /// The largest lorebook, in bytes.
 pub const SIZE_MAX: u64 = 64 << 20;
@@ -26,6 +27,7 @@ const NAMES_MAX: u32 = 1000;
 pub struct Lorebooks {
     store: Arc<Store>,
     bin: Arc<Bin>,
+    changes: Arc<Changes>,
     /// How many entries each has, while its file is the same.
     counts: Mutex<Counts>,
 }
@@ -48,9 +50,15 @@ struct Counted {
 }
 
 impl Lorebooks {
-    /// The lorebooks in `store`.
-    pub fn new(store: Arc<Store>, bin: Arc<Bin>) -> Self {
-        Self { store, bin, counts: Mutex::default() }
+    /// The lorebooks in `store`. What is deleted goes to `bin`; `changes` hears of everything.
+    pub fn new(store: Arc<Store>, bin: Arc<Bin>, changes: Arc<Changes>) -> Self {
+        Self { store, bin, changes, counts: Mutex::default() }
+    }
+
+    fn writing<T>(&self, handle: &Handle, work: impl FnOnce(&Writer<'_>) -> Result<T>) -> Result<T> {
+        let done = self.store.writing(&Owner::User(handle.clone()), work)?;
+        self.changes.publish(handle, Change::Lorebooks {});
+        Ok(done)
     }
 
     /// All of somebody's lorebooks, by name. Damaged ones are listed as well.
@@ -100,7 +108,7 @@ impl Lorebooks {
         check(text)?;
         let text = json::check_and_indent(text, SIZE_MAX)?.text;
         let place = place(handle, name)?;
-        self.store.writing(&Owner::User(handle.clone()), |writer| writer.write(&place, &text, expect))?;
+        self.writing(handle, |writer| writer.write(&place, &text, expect))?;
         Ok(Version::of(&text))
     }
 
@@ -128,7 +136,7 @@ impl Lorebooks {
     fn add(&self, handle: &Handle, name: &str, text: &[u8]) -> Result<FileName> {
         let text = json::check_and_indent(text, SIZE_MAX)?.text;
         let base = file_stem(name);
-        self.store.writing(&Owner::User(handle.clone()), |writer| {
+        self.writing(handle, |writer| {
             for number in 0..NAMES_MAX {
                 let name = if number == 0 { base.clone() } else { FileName::parse(&format!("{base} {number}"))? };
                 match writer.write(&place(handle, &name)?, &text, Expect::Absent) {
@@ -143,7 +151,7 @@ impl Lorebooks {
     /// Moves a lorebook to the trash.
     pub fn delete(&self, handle: &Handle, name: &FileName) -> Result<()> {
         let place = place(handle, name)?;
-        self.store.writing(&Owner::User(handle.clone()), |writer| {
+        self.writing(handle, |writer| {
             self.store.stat(&place)?.ok_or_else(no_such_lorebook)?;
             let parts = vec![Part::new(RelPath::parse(Folder::WORLDS.as_str())?, ENDING)];
             let (stem, shown) = (name.clone(), name.to_string());

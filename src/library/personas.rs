@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::bin::{Bin, Item, Part, Sort};
 use super::cards::picture;
+use super::changes::{Change, Changes};
 use super::thumbnails::{Of, Thumbnails};
 use super::{Settings, splice};
 use crate::clock;
@@ -32,6 +33,7 @@ pub struct Personas {
     settings: Arc<Settings>,
     thumbnails: Arc<Thumbnails>,
     bin: Arc<Bin>,
+    changes: Arc<Changes>,
 }
 
 /// Who somebody is in a chat.
@@ -79,8 +81,14 @@ pub struct Listed {
 
 impl Personas {
     /// The personas in `store`.
-    pub fn new(store: Arc<Store>, settings: Arc<Settings>, thumbnails: Arc<Thumbnails>, bin: Arc<Bin>) -> Self {
-        Self { store, settings, thumbnails, bin }
+    pub fn new(
+        store: Arc<Store>,
+        settings: Arc<Settings>,
+        thumbnails: Arc<Thumbnails>,
+        bin: Arc<Bin>,
+        changes: Arc<Changes>,
+    ) -> Self {
+        Self { store, settings, thumbnails, bin, changes }
     }
 
     /// All personas: those that have a name, and pictures that were never given one.
@@ -268,7 +276,9 @@ impl Personas {
     }
 
     fn writing<T>(&self, handle: &Handle, work: impl FnOnce(&Writer<'_>) -> Result<T>) -> Result<T> {
-        self.store.writing(&Owner::User(handle.clone()), work)
+        let done = self.store.writing(&Owner::User(handle.clone()), work)?;
+        self.changes.publish(handle, Change::Personas {});
+        Ok(done)
     }
 
     fn settings_text(&self, handle: &Handle) -> Result<String> {

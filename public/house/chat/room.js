@@ -2,8 +2,8 @@
 // element; whoever shows it listens.
 import { ApiError, del, get, patch, post } from "../api.js";
 import { part } from "../shelf/parts.js";
-import { freshId, keepDraft, readDraft } from "./drafts.js";
-import { listen } from "./live.js";
+import { keepDraft, readDraft } from "../drafts.js";
+import { listen } from "../live.js";
 
 /** @import {Chat, Kind, Message, Running, Waiting} from "./types.js" */
 
@@ -25,19 +25,25 @@ export class Room extends EventTarget {
     this.messages = new Map();
     /** @type {Running | null} */
     this.running = null;
-    const draft = readDraft(handle, character, chat);
-    this.draft = draft.text;
+    const { text, waiting } = readDraft(this.draftName) ?? {};
+    this.draft = typeof text === "string" ? text : "";
     /** @type {Waiting | null} */
-    this.waiting = draft.waiting && { ...draft.waiting, images: [], error: new ApiError(0, "network_write", "") };
+    this.waiting = null;
+    if (typeof waiting?.id === "string" && typeof waiting.text === "string")
+      this.waiting = { ...waiting, images: [], error: new ApiError(0, "network_write", "") };
     /** Why the last reply ended badly. @type {{message: string, code: string} | null} */
     this.trouble = null;
-    /** How the line to the running reply is. @type {import("./live.js").Line} */
+    /** How the line to the running reply is. @type {import("../live.js").Line} */
     this.line = "open";
     /** Changes of ours that are under way; what others changed is looked at afterwards. */
     this.busy = 0;
     this.stale = false;
     this.left = false;
     this.end = () => {};
+  }
+
+  get draftName() {
+    return `${this.handle}:${this.character}/${this.name}`;
   }
 
   get path() {
@@ -186,8 +192,9 @@ export class Room extends EventTarget {
   }
 
   keep() {
+    const { draft: text } = this;
     const waiting = this.waiting && { id: this.waiting.id, text: this.waiting.text };
-    keepDraft(this.handle, this.character, this.name, this.draft, waiting);
+    keepDraft(this.draftName, text || waiting ? { text, waiting } : null);
   }
 
   forgetWaiting() {
@@ -390,6 +397,12 @@ export class Room extends EventTarget {
       this.tell("chat");
     });
   }
+}
+
+/** An id for a message: whoever gets it twice knows that it is one message. Works without a secure context, too. */
+function freshId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Whether two states of a chat agree in the messages that both know. @param {Map<number, Message>} old @param {Map<number, Message>} now @param {Chat} chat */

@@ -8,7 +8,7 @@ import { icon } from "../icons.js";
 import { errorPanel, explain, say, show } from "../messages.js";
 import { asked, chatPath, ownPicture, part, settled } from "../shelf/parts.js";
 import { Composer } from "./composer.js";
-import { keepListening } from "./live.js";
+import { keepListening } from "../live.js";
 import { Log } from "./log.js";
 import { chatName } from "./names.js";
 import { askDelete, chooseVoices, editNote, exportChat, promptOf, rename, showKeys, showPrompt } from "./panels.js";

@@ -2,11 +2,12 @@
 import { del, get, patch, post, put } from "../api.js";
 import { CARD_PICTURE } from "../cropper.js";
 import { askDialog } from "../dialog.js";
-import { fill, h } from "../dom.js";
+import { fill, h, undisturbed } from "../dom.js";
 import { busy, complain, field, refuse, tick } from "../form.js";
 import { sayThere } from "../frame.js";
 import { count } from "../format.js";
 import { icon } from "../icons.js";
+import { follow } from "../live.js";
 import { setMarkup } from "../markup.js";
 import { pictureEditor } from "../picture.js";
 import { Editing } from "./editing.js";
@@ -81,6 +82,18 @@ export async function characterEditor(place, id, me) {
     draw: (values) => fill(sheets, draw(values, editing, notes)),
     saved: "Saved.",
   });
+  const besides = h("aside", { class: "one-side", "aria-label": "The card" });
+  const drawSide = () =>
+    fill(
+      besides,
+      side(
+        path,
+        editing,
+        () => view,
+        (next) => (view = next),
+      ),
+    );
+  drawSide();
   fill(
     place,
     back("/characters", "All characters"),
@@ -101,16 +114,17 @@ export async function characterEditor(place, id, me) {
     h(
       "div",
       { class: "one" },
-      side(
-        path,
-        editing,
-        () => view,
-        (next) => (view = next),
-      ),
+      besides,
       h("div", null, sheets, editing.bar.root),
     ),
   );
   showNotes();
+  follow(["characters"], async () => {
+    const { avatar, favorite } = view;
+    await editing.look(sheets);
+    showNotes();
+    if (avatar !== view.avatar || favorite !== view.favorite) undisturbed(besides, drawSide);
+  });
   await editing.open();
 }
 
@@ -164,9 +178,7 @@ function side(path, editing, now, became) {
       },
       format.toUpperCase(),
     );
-  return h(
-    "aside",
-    { class: "one-side", "aria-label": "The card" },
+  return [
     picture,
     h("a", { class: "button primary", href: chatPath({ character: now().id }) }, icon("chat"), "Talk"),
     star,
@@ -176,7 +188,7 @@ function side(path, editing, now, became) {
     button([icon("pen"), "Rename"], () => rename(path, now(), editing)),
     button([icon("trash"), "Delete"], () => remove(path, now()), "danger-quiet"),
     error,
-  );
+  ];
 }
 
 /** @param {string} path @param {Character} view @param {Editing} editing */

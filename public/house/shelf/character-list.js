@@ -5,6 +5,7 @@ import { fill, h } from "../dom.js";
 import { busy, field, refuse } from "../form.js";
 import { ago, count, fullDate } from "../format.js";
 import { icon } from "../icons.js";
+import { follow } from "../live.js";
 import { errorPanel, explain, say } from "../messages.js";
 import { arrivals, dropAnywhere, fileButton } from "./arrivals.js";
 import { address, asked, button, chatPath, emptyRoom, pageHead, part, settled, smallPicture } from "./parts.js";
@@ -155,6 +156,7 @@ export async function characterList(place) {
     empty,
     cards,
   );
+  follow(["characters", "chats", "chat"], () => grid.refresh());
   await grid.reset();
 }
 

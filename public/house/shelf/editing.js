@@ -2,7 +2,8 @@
 // version they replace. A save that comes too late is laid beside what is there now, and the reader chooses.
 import { ApiError } from "../api.js";
 import { openDialog } from "../dialog.js";
-import { fill, h, uid } from "../dom.js";
+import { fill, h, uid, undisturbed } from "../dom.js";
+import { hasLeft, keepDraft, readDraft } from "../drafts.js";
 import { busy, complain } from "../form.js";
 import { ago, count } from "../format.js";
 import { icon } from "../icons.js";
@@ -14,7 +15,7 @@ import { button, settled } from "./parts.js";
 
 /**
  * @typedef {object} Subject what is edited
- * @property {string} draft the name of its draft in this browser
+ * @property {string} draft the name of its draft in this browser, which begins with whose it is
  * @property {() => Promise<State>} load
  * @property {(version: string, changes: Values) => Promise<State>} save
  * @property {(key: string) => string} label
@@ -49,6 +50,8 @@ export class Editing {
   /** @type {Values} */
   mine = {};
   version = "";
+  /** Counts the states that were loaded or saved, so that an answer that comes late does not undo one. */
+  turn = 0;
   /** What the server holds, as far as is known. @type {Values} */
   current = {};
 
@@ -58,7 +61,7 @@ export class Editing {
     this.bar = this.#bar();
     this.keep = settled(400, () => this.#keep());
     addEventListener("beforeunload", (event) => {
-      if (!this.dirty || !this.bar.root.isConnected) return;
+      if (!this.dirty || hasLeft() || !this.bar.root.isConnected) return;
       this.keep.now();
       event.preventDefault();
     });
@@ -116,8 +119,25 @@ export class Editing {
     if (conflicts.length === 0) this.version = state.version;
   }
 
+  /**
+   * It may have been saved elsewhere: shows what is there now. What was changed here stays so; where both sides changed
+   * the same, saving asks.
+   * @param {HTMLElement} place what is drawn there
+   */
+  async look(place) {
+    const { turn } = this;
+    const state = await this.subject.load().catch(() => null);
+    // Not there any more, or no answer: what is here stays, and saving says what is wrong.
+    if (!state || turn !== this.turn) return;
+    const shown = this.values;
+    this.rebase(state);
+    for (const [key, value] of Object.entries(this.mine)) this.set(key, value);
+    if (!same(shown, this.values)) undisturbed(place, () => this.subject.draw(this.values));
+  }
+
   /** @param {State} state */
   #accept(state) {
+    this.turn += 1;
     this.version = state.version;
     this.current = state.values;
     this.base = {};
@@ -247,24 +267,13 @@ export class Editing {
   }
 
   #keep() {
-    const name = `tavernkeep-draft:${this.subject.draft}`;
-    try {
-      if (this.dirty) {
-        const { version, base, mine } = this;
-        localStorage.setItem(name, JSON.stringify({ at: Date.now(), version, base, mine }));
-      } else localStorage.removeItem(name);
-    } catch {
-      // Storage is full or forbidden: the warning on leaving still stands.
-    }
+    const { version, base, mine } = this;
+    keepDraft(this.subject.draft, this.dirty ? { version, base, mine } : null);
   }
 
   /** @returns {{at: number, version: string, base: Values, mine: Values} | null} */
   #draft() {
-    try {
-      const draft = JSON.parse(localStorage.getItem(`tavernkeep-draft:${this.subject.draft}`) ?? "null");
-      return draft && typeof draft.version === "string" && draft.mine && draft.base ? draft : null;
-    } catch {
-      return null;
-    }
+    const draft = readDraft(this.subject.draft);
+    return draft && typeof draft.version === "string" && draft.mine && draft.base ? draft : null;
   }
 }

@@ -6,6 +6,7 @@ import { busy, complain } from "../form.js";
 import { count } from "../format.js";
 import { meOf, openPage } from "../frame.js";
 import { icon } from "../icons.js";
+import { follow } from "../live.js";
 import { say, show } from "../messages.js";
 import { connectionForm } from "./connection-form.js";
 import { lookAround } from "./discovery.js";
@@ -76,6 +77,7 @@ define("tk-connections", (element) =>
       ),
     );
     void show(usage, async () => drawUsage(await get("/api/v1/me/usage?days=30"), names), "Counting…");
+    follow(["connections"], load);
     return load();
   }),
 );

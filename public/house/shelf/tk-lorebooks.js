@@ -6,6 +6,7 @@ import { field, refuse } from "../form.js";
 import { count } from "../format.js";
 import { meOf, openPage, sayThere } from "../frame.js";
 import { icon } from "../icons.js";
+import { follow } from "../live.js";
 import { say, show } from "../messages.js";
 import { arrivals, dropAnywhere, fileButton } from "./arrivals.js";
 import { Editing } from "./editing.js";
@@ -70,6 +71,7 @@ function bookList(place) {
     coming,
     list,
   );
+  follow(["lorebooks"], load);
   return load();
 }
 
@@ -212,5 +214,6 @@ async function bookPage(place, name, me) {
     entries,
     editing.bar.root,
   );
+  follow(["lorebooks"], () => editing.look(entries));
   await editing.open();
 }

@@ -6,6 +6,7 @@ import { define, fill, h } from "../dom.js";
 import { busy, complain, field, form, refuse } from "../form.js";
 import { openPage, portrait } from "../frame.js";
 import { icon } from "../icons.js";
+import { follow } from "../live.js";
 import { say, show } from "../messages.js";
 import { pictureEditor } from "../picture.js";
 import { area, button, choice, emptyRoom, fold, ownPicture, pageHead, part } from "./parts.js";
@@ -34,6 +35,7 @@ define("tk-personas", (element) =>
       ),
       list,
     );
+    follow(["personas"], load);
     return load();
   }),
 );

@@ -1,9 +1,10 @@
 // The page to search all chats as one types, with what was found marked, and a way to each place.
 import { get } from "../api.js";
-import { define, fill, h } from "../dom.js";
+import { define, fill, h, undisturbed } from "../dom.js";
 import { ago, count, fullDate } from "../format.js";
 import { openPage } from "../frame.js";
 import { icon } from "../icons.js";
+import { follow } from "../live.js";
 import { setMarkup } from "../markup.js";
 import { errorPanel } from "../messages.js";
 import { address, asked, chatPath, emptyRoom, pageHead, settled } from "./parts.js";
@@ -49,7 +50,7 @@ define("tk-search", (element) =>
         const answer = await get(`/api/v1/search?${new URLSearchParams({ q, limit: String(limit) })}`);
         if (mine !== question) return;
         tell(answer);
-        fill(results, draw(answer, q));
+        undisturbed(results, () => fill(results, draw(answer, q)));
         if (answer.indexing) again(mine);
       } catch (reason) {
         if (mine !== question) return;
@@ -124,6 +125,8 @@ define("tk-search", (element) =>
       results,
     );
     seek.focus();
+    // The server reads what was said anew no more often than every quarter of a second.
+    follow(["chat", "chats", "characters"], find, 500);
     return find();
   }),
 );

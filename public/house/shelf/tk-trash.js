@@ -6,6 +6,7 @@ import { busy, complain } from "../form.js";
 import { ago, count, fullDate, size } from "../format.js";
 import { openPage } from "../frame.js";
 import { icon } from "../icons.js";
+import { follow } from "../live.js";
 import { say, show } from "../messages.js";
 import { button, chatPath, emptyRoom, pageHead, part } from "./parts.js";
 
@@ -42,6 +43,7 @@ define("tk-trash", (element) =>
       pageHead("Trash", "What you deleted, and what was replaced. It can all come back until its day is over.", empty),
       list,
     );
+    follow(["trash"], load);
     return load();
   }),
 );

@@ -1,5 +1,7 @@
 // A grid of very many cards of which only those near the window are in the page: 20,000 scroll like 20.
 
+import { undisturbed } from "../dom.js";
+
 /**
  * @template T
  * @typedef {object} Source
@@ -56,6 +58,32 @@ export class WindowGrid {
       if (question === this.#question) this.source.failed(error, () => void this.reset());
     } finally {
       if (question === this.#question) this.host.removeAttribute("aria-busy");
+    }
+  }
+
+  /** Asks anew for what is in view; nobody is moved, and what is as it was is not drawn again. */
+  async refresh() {
+    const question = ++this.#question;
+    const pages = new Set([0, ...[...this.#drawn.keys()].map((index) => Math.floor(index / PAGE))]);
+    try {
+      const answers = await Promise.all(
+        [...pages].map(async (page) => ({ page, ...(await this.source.load(page * PAGE, PAGE)) })),
+      );
+      if (question !== this.#question) return;
+      const before = this.#items;
+      this.#items = new Map();
+      for (const { page, items } of answers)
+        for (const [nth, item] of items.entries()) {
+          const old = before.get(page * PAGE + nth);
+          this.#items.set(page * PAGE + nth, JSON.stringify(old) === JSON.stringify(item) ? old ?? item : item);
+        }
+      this.#pages = pages;
+      this.#total = answers[0].total;
+      this.source.counted(this.#total);
+      undisturbed(this.host, () => this.#draw());
+    } catch {
+      // What is shown stays; whoever looks further is told what is wrong.
+      this.#pages = new Set();
     }
   }
 

@@ -15,7 +15,6 @@ use crate::http::state::State;
 use crate::library::cards::charx::is_zip;
 use crate::library::cards::edit::Edit;
 use crate::library::cards::picture::Crop;
-use crate::library::changes::Change;
 use crate::library::characters::{self, Format, Item, Opened, Order, Page, Wanted};
 use crate::library::thumbnails::{Of, Size};
 use crate::store::{FileName, Handle, Place, Version};
@@ -175,7 +174,6 @@ pub fn file_name(call: &Call) -> Option<String> {
 }
 
 fn made(state: &State, handle: &Handle, opened: &Opened) -> Result<Reply> {
-    tell(state, handle);
     Ok(reply::json_with(StatusCode::CREATED, &view(state, handle, opened)))
 }
 
@@ -196,7 +194,6 @@ pub async fn update(mut call: Call) -> Result<Reply> {
     let (state, handle, id) = (call.state.clone(), call.me()?.handle.clone(), character(&call)?);
     blocking(move || {
         let opened = state.app.characters.update(&handle, &id, version, &edit)?;
-        tell(&state, &handle);
         Ok(reply::json(&view(&state, &handle, &opened)))
     })
     .await
@@ -220,8 +217,6 @@ pub async fn rename(mut call: Call) -> Result<Reply> {
     let (state, handle, id) = (call.state.clone(), call.me()?.handle.clone(), character(&call)?);
     blocking(move || {
         let opened = state.app.characters.rename(&handle, &id, &name)?;
-        tell(&state, &handle);
-        state.app.changes.publish(&handle, Change::Chats {});
         Ok(reply::json(&view(&state, &handle, &opened)))
     })
     .await
@@ -233,19 +228,9 @@ pub async fn delete(call: Call) -> Result<Reply> {
     let (state, handle, id) = (call.state.clone(), call.me()?.handle.clone(), character(&call)?);
     blocking(move || {
         state.app.characters.delete(&handle, &id, with_chats)?;
-        tell(&state, &handle);
-        state.app.changes.publish(&handle, Change::Trash {});
-        if with_chats {
-            state.app.changes.publish(&handle, Change::Chats {});
-        }
         Ok(reply::nothing())
     })
     .await
-}
-
-/// Tells that person's windows that there are other characters than before.
-fn tell(state: &State, handle: &Handle) {
-    state.app.changes.publish(handle, Change::Characters {});
 }
 
 /// `GET /api/v1/characters/{character}/picture`.
@@ -356,7 +341,6 @@ pub async fn set_picture(mut call: Call) -> Result<Reply> {
     blocking(move || {
         let _turn = turn;
         let opened = state.app.characters.set_picture(&handle, &id, &bytes, crop)?;
-        tell(&state, &handle);
         Ok(reply::json(&view(&state, &handle, &opened)))
     })
     .await

@@ -8,7 +8,6 @@ use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::http::call::Call;
 use crate::http::reply::{self, Reply};
-use crate::library::changes::Change;
 use crate::store::{Expect, FileName, Version};
 
 /// `GET /api/v1/lorebooks`.
@@ -61,7 +60,6 @@ pub async fn delete(call: Call) -> Result<Reply> {
     let (state, handle, name) = (call.state.clone(), call.me()?.handle.clone(), lorebook(&call)?);
     blocking(move || {
         state.app.lorebooks.delete(&handle, &name)?;
-        state.app.changes.publish(&handle, Change::Trash {});
         Ok(reply::nothing())
     })
     .await

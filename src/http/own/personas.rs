@@ -11,7 +11,6 @@ use crate::http::call::Call;
 use crate::http::reply::{self, Reply};
 use crate::http::state::State;
 use crate::library::cards::picture::Crop;
-use crate::library::changes::Change;
 use crate::library::characters::mark_of;
 use crate::library::personas::{self, Edit, Persona};
 use crate::library::thumbnails::Of;
@@ -52,7 +51,6 @@ fn view(state: &State, handle: &Handle, persona: &Persona, default: Option<&File
 /// One persona, after it was changed.
 fn changed(state: &State, handle: &Handle, persona: &Persona) -> Result<Value> {
     state.app.portraits.forget(handle);
-    state.app.changes.publish(handle, Change::Personas {});
     let default = state.app.personas.list(handle)?.default;
     view(state, handle, persona, default.as_ref())
 }
@@ -85,8 +83,6 @@ pub async fn delete(call: Call) -> Result<Reply> {
     blocking(move || {
         state.app.personas.delete(&handle, &id)?;
         state.app.portraits.forget(&handle);
-        state.app.changes.publish(&handle, Change::Personas {});
-        state.app.changes.publish(&handle, Change::Trash {});
         Ok(reply::nothing())
     })
     .await
@@ -105,7 +101,6 @@ pub async fn set_default(mut call: Call) -> Result<Reply> {
     blocking(move || {
         state.app.personas.set_default(&handle, &id)?;
         state.app.portraits.forget(&handle);
-        state.app.changes.publish(&handle, Change::Personas {});
         Ok(reply::nothing())
     })
     .await

@@ -47,7 +47,6 @@ pub async fn erase(call: Call) -> Result<Reply> {
     let (state, handle, id) = (call.state.clone(), call.me()?.handle.clone(), id(&call)?);
     blocking(move || {
         state.app.bin.erase(&handle, &id)?;
-        state.app.changes.publish(&handle, crate::library::changes::Change::Trash {});
         Ok(reply::nothing())
     })
     .await
@@ -58,7 +57,6 @@ pub async fn empty(call: Call) -> Result<Reply> {
     let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
     blocking(move || {
         state.app.bin.empty(&handle)?;
-        state.app.changes.publish(&handle, crate::library::changes::Change::Trash {});
         Ok(reply::nothing())
     })
     .await

@@ -1,4 +1,4 @@
-//! The house: pages, the door, people, settings, backups.
+//! The house: the door, people, settings, backups.
 
 use warp::http::Method;
 
@@ -7,7 +7,7 @@ use crate::access::Permission::{
 };
 use crate::http::own::{backups, events, house, me, restores, session, sessions, settings, snapshots, users};
 use crate::http::table::{Route, Who};
-use crate::http::{openapi, pages, tavern};
+use crate::http::{openapi, tavern};
 use Who::{May, Public, SignedIn};
 
 /// Settings hold everything that SillyTavern's client remembers, extensions included.
@@ -26,19 +26,6 @@ pub fn rows() -> Vec<Route> {
     let patch = Method::PATCH;
     let delete = Method::DELETE;
     vec![
-        // Pages
-        Route::new(get.clone(), "/", Public, "the first page", pages::home),
-        Route::new(get.clone(), "/login", Public, "the login screen", pages::login),
-        Route::new(get.clone(), "/account", Public, "the account page; sends strangers to the login screen", pages::account),
-        Route::new(get.clone(), "/users", Public, "the page of people; sends strangers to the login screen", pages::users),
-        Route::new(get.clone(), "/chat", Public, "the chat page; sends strangers to the login screen", pages::chat),
-        Route::new(get.clone(), "/characters", Public, "the page of characters; sends strangers to the login screen", pages::characters),
-        Route::new(get.clone(), "/personas", Public, "the page of personas; sends strangers to the login screen", pages::personas),
-        Route::new(get.clone(), "/lorebooks", Public, "the page of lorebooks; sends strangers to the login screen", pages::lorebooks),
-        Route::new(get.clone(), "/connections", Public, "the page of models; sends strangers to the login screen", pages::connections),
-        Route::new(get.clone(), "/search", Public, "the page to search chats; sends strangers to the login screen", pages::search),
-        Route::new(get.clone(), "/trash", Public, "the page of the trash; sends strangers to the login screen", pages::trash),
-
         // SillyTavern's dialect: core
         Route::new(get.clone(), "/csrf-token", Public, "the CSRF token of this browser", tavern::core::csrf_token),
         Route::new(get.clone(), "/version", SignedIn, "which server this is", tavern::core::version),

@@ -5,6 +5,7 @@ mod house;
 mod library;
 mod models;
 mod openai;
+mod pages;
 mod search;
 mod talk;
 
@@ -12,10 +13,19 @@ use super::table::Route;
 
 /// All routes.
 pub fn all() -> Vec<Route> {
-    [house::rows(), models::rows(), library::rows(), chats::rows(), search::rows(), talk::rows(), openai::rows()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        pages::rows(),
+        house::rows(),
+        models::rows(),
+        library::rows(),
+        chats::rows(),
+        search::rows(),
+        talk::rows(),
+        openai::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 #[cfg(test)]

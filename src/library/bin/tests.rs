@@ -3,7 +3,7 @@ use crate::store::testing::{ada, house};
 
 fn bin(files: &[(&str, &[u8])], size_max: u64) -> (tempfile::TempDir, Bin) {
     let (root, store) = house(files);
-    (root, Bin::new(Arc::new(store), Rules { days: 30, size_max }))
+    (root, Bin::new(Arc::new(store), Rules { days: 30, size_max }, Arc::default()))
 }
 
 fn character(stem: &str) -> Item {

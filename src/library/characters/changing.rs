@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::library::cards::edit::Edit;
 use crate::library::cards::{charx, picture, png};
 use crate::library::thumbnails::Of;
-use crate::store::{Expect, FileName, Handle, Owner, Version};
+use crate::store::{Expect, FileName, Handle, Version};
 
 /// In which form a card leaves the house.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Characters {
 
     fn replace(&self, handle: &Handle, id: &FileName, bytes: &[u8], version: Version, picture: bool) -> Result<()> {
         let place = card_place(handle, id)?;
-        self.store.writing(&Owner::User(handle.clone()), |writer| {
+        self.writing(handle, |writer| {
             let before = self.store.stat(&place)?;
             let kept = self.keep_before(writer, handle, id, picture)?;
             writer.write(&place, bytes, Expect::Version(version)).inspect_err(|_| {

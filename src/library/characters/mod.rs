@@ -28,10 +28,11 @@ pub use index::{ChatsSeen, Row, Snapshot};
 pub use listing::{Item, Order, Page, Wanted};
 
 use super::cards::{Card, png};
+use super::changes::{Change, Changes};
 use super::thumbnails::Thumbnails;
 use super::{Bin, Chats, Settings};
 use crate::error::{Error, Result};
-use crate::store::{Expect, FileName, Folder, Handle, Owner, Place, Store, Version};
+use crate::store::{Expect, FileName, Folder, Handle, Owner, Place, Store, Version, Writer};
 use index::{Index, Key};
 
 /// What a card's file name ends with.
@@ -52,6 +53,7 @@ pub struct Characters {
     thumbnails: Arc<Thumbnails>,
     chats: Arc<Chats>,
     bin: Arc<Bin>,
+    changes: Arc<Changes>,
     /// Which cards were kept before a change, and when.
     kept: Mutex<HashMap<(Handle, FileName), Instant>>,
 }
@@ -68,6 +70,8 @@ pub struct Parts {
     pub chats: Arc<Chats>,
     /// Where they go when they are deleted.
     pub bin: Arc<Bin>,
+    /// What hears of every change.
+    pub changes: Arc<Changes>,
 }
 
 /// A card that was read.
@@ -87,9 +91,10 @@ pub struct Opened {
 impl Characters {
     /// Everyone's characters.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, settings, thumbnails, chats, bin } = parts;
+        let Parts { store, settings, thumbnails, chats, bin, changes } = parts;
         let index = Arc::new(Index::new(Arc::clone(&store)));
-        Self { index, tags: tags::Tags::default(), settings, thumbnails, chats, bin, kept: Mutex::default(), store }
+        let (tags, kept) = (tags::Tags::default(), Mutex::default());
+        Self { store, index, tags, settings, thumbnails, chats, bin, changes, kept }
     }
 
     /// What a character's card says; a conflict where it is damaged.
@@ -136,6 +141,12 @@ impl Characters {
         self.index.erase(handle)
     }
 
+    fn writing<T>(&self, handle: &Handle, work: impl FnOnce(&Writer<'_>) -> Result<T>) -> Result<T> {
+        let done = self.store.writing(&Owner::User(handle.clone()), work)?;
+        self.changes.publish(handle, Change::Characters {});
+        Ok(done)
+    }
+
     /// Saves a new card under a free name made from `name`, and makes the folder for its chats.
     fn add(&self, handle: &Handle, name: &str, bytes: &[u8]) -> Result<FileName> {
         self.add_from(handle, name, 0, bytes)
@@ -144,7 +155,7 @@ impl Characters {
     /// The same, counting from `first`; 0 is no number at all.
     fn add_from(&self, handle: &Handle, name: &str, first: u32, bytes: &[u8]) -> Result<FileName> {
         let base = file_stem(name);
-        self.store.writing(&Owner::User(handle.clone()), |writer| {
+        self.writing(handle, |writer| {
             for number in first..NAMES_MAX {
                 let id = numbered(&base, number)?;
                 match writer.write(&card_place(handle, &id)?, bytes, Expect::Absent) {

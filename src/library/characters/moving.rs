@@ -11,9 +11,10 @@ use crate::error::{Error, Result};
 use crate::library::bin::{Item, Part, Sort};
 use crate::library::cards::edit::{Edit, check_name};
 use crate::library::cards::png;
+use crate::library::changes::Change;
 use crate::library::splice;
 use crate::library::thumbnails::Of;
-use crate::store::{self, Expect, FileName, Folder, Handle, Owner, Place, RelPath, Version, Writer};
+use crate::store::{self, Expect, FileName, Folder, Handle, Place, RelPath, Version, Writer};
 
 /// What is being renamed.
 const JOURNAL: FileName = FileName::known("renaming.json");
@@ -34,7 +35,7 @@ impl Characters {
     pub fn rename(&self, handle: &Handle, id: &FileName, name: &str) -> Result<Opened> {
         check_name(name)?;
         self.settle(handle);
-        let to = self.store.writing(&Owner::User(handle.clone()), |writer| {
+        let to = self.writing(handle, |writer| {
             self.store.stat(&card_place(handle, id)?)?.filter(|stat| stat.is_file).ok_or_else(no_such_character)?;
             let to = self.free_name(handle, id, &file_stem(name))?;
             let renaming = Renaming { from: id.clone(), to: to.clone(), name: name.to_owned() };
@@ -43,6 +44,7 @@ impl Characters {
             self.carry_out(writer, handle, &renaming)?;
             Ok(to)
         })?;
+        self.changes.publish(handle, Change::Chats {});
         self.open(handle, &to)
     }
 
@@ -68,7 +70,7 @@ impl Characters {
             Ok(Some(_)) => {}
             Err(error) => return tracing::warn!(?error, %handle, "whether a change of name is under way is unknown"),
         }
-        let settled = self.store.writing(&Owner::User(handle.clone()), |writer| {
+        let settled = self.writing(handle, |writer| {
             let Some(text) = self.store.read_if_there(&journal(handle))? else { return Ok(()) };
             match serde_json::from_slice::<Renaming>(&text) {
                 Ok(renaming) => self.carry_out(writer, handle, &renaming),
@@ -139,13 +141,16 @@ impl Characters {
             parts.push(Part::new(RelPath::parse(Folder::CHATS.as_str())?, ""));
         }
         let item = Item { sort: Sort::Character, stem: id.clone(), name, of: None, parts, note: Value::Null };
-        self.store.writing(&Owner::User(handle.clone()), |writer| {
+        self.writing(handle, |writer| {
             self.store.stat(&card_place(handle, id)?)?.ok_or_else(no_such_character)?;
             self.bin.discard(writer, handle, item)?;
             self.thumbnails.forget(writer, handle, Of::Character, &file_of(id)?);
             Ok(())
         })?;
         self.chats.forget(handle);
+        if with_chats {
+            self.changes.publish(handle, Change::Chats {});
+        }
         // What the card said is not to stay in the derived file.
         self.index.save_at_next_look(handle);
         Ok(())

@@ -7,7 +7,6 @@ use super::reading::no_message;
 use super::{ChatRef, ChatVersion, Chats, ENDING, Expect, Header, Message, naming};
 use crate::error::{Error, Result};
 use crate::library::bin::Sort;
-use crate::library::changes::Change;
 use crate::store::{self, FileName, Handle, Piece, TrashId, Writer};
 
 /// More names than this are not tried for a new chat.
@@ -123,7 +122,6 @@ impl Chats {
         })?;
         self.tell(handle, chat, None);
         self.tell_list(handle);
-        self.changes.publish(handle, Change::Trash {});
         Ok(id)
     }
 

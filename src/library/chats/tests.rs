@@ -17,7 +17,7 @@ const RULES: Rules = Rules { days: 30, size_max: 1 << 30 };
 
 fn over(store: Store) -> Chats {
     let store = Arc::new(store);
-    Chats::new(Arc::clone(&store), Arc::new(Bin::new(store, RULES)), Arc::default())
+    Chats::new(Arc::clone(&store), Arc::new(Bin::new(store, RULES, Arc::default())), Arc::default())
 }
 
 impl Scene {

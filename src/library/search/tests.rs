@@ -18,7 +18,7 @@ struct Scene {
 
 fn over(store: Store) -> Arc<Search> {
     let store = Arc::new(store);
-    let bin = Arc::new(Bin::new(Arc::clone(&store), Rules { days: 30, size_max: 1 << 30 }));
+    let bin = Arc::new(Bin::new(Arc::clone(&store), Rules { days: 30, size_max: 1 << 30 }, Arc::default()));
     let chats = Arc::new(Chats::new(Arc::clone(&store), bin, Arc::default()));
     Arc::new(Search::new(store, chats))
 }

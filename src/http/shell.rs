@@ -1,0 +1,96 @@
+//! The pages of the built-in client. All are one shell, in which a script puts an element of its own; what differs is one row.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// What all pages have in common.
+const SHELL: &str = include_str!("shell.html");
+
+/// A page.
+pub struct Page {
+    /// Its address.
+    pub path: &'static str,
+    /// What it is, in a few words.
+    pub about: &'static str,
+    title: &'static str,
+    /// Its script in `/house/`, without the ending. The element that it defines is called as its file is.
+    module: &'static str,
+    /// Its styles in `/house/`, without the ending, beside those that every page has.
+    styles: &'static [&'static str],
+    /// Whether it fills the window, and so has to give way to the keyboard of a phone.
+    fills: bool,
+}
+
+/// All pages.
+#[rustfmt::skip]
+pub static PAGES: [Page; 11] = [
+    page("/", "the first page", "Home", "tk-home", &["home"]),
+    page("/login", "the login screen", "Sign in", "tk-login", &["login"]),
+    page("/account", "the account page; sends strangers to the login screen", "Your account", "tk-account", &["account"]),
+    page("/users", "the page of people; sends strangers to the login screen", "The people", "tk-users", &["account", "users"]),
+    Page { fills: true, ..page("/chat", "the chat page; sends strangers to the login screen", "Chat", "chat/tk-chat", &["chat/chat"]) },
+    page("/characters", "the page of characters; sends strangers to the login screen", "Characters", "shelf/tk-characters", &["account", "shelf/shelf", "shelf/characters", "shelf/entries"]),
+    page("/personas", "the page of personas; sends strangers to the login screen", "Personas", "shelf/tk-personas", &["account", "shelf/shelf", "shelf/characters"]),
+    page("/lorebooks", "the page of lorebooks; sends strangers to the login screen", "Lorebooks", "shelf/tk-lorebooks", &["shelf/shelf", "shelf/entries"]),
+    page("/connections", "the page of models; sends strangers to the login screen", "Models", "shelf/tk-connections", &["shelf/shelf", "shelf/connections"]),
+    page("/search", "the page to search chats; sends strangers to the login screen", "Search", "shelf/tk-search", &["shelf/shelf", "shelf/search"]),
+    page("/trash", "the page of the trash; sends strangers to the login screen", "Trash", "shelf/tk-trash", &["shelf/shelf"]),
+];
+
+const fn page(
+    path: &'static str,
+    about: &'static str,
+    title: &'static str,
+    module: &'static str,
+    styles: &'static [&'static str],
+) -> Page {
+    Page { path, about, title, module, styles, fills: false }
+}
+
+impl Page {
+    /// The file that it is, or that stands for it in a folder of somebody's own.
+    pub fn file(&self) -> String {
+        match self.path.trim_start_matches('/') {
+            "" => "index.html".to_owned(),
+            name => format!("{name}.html"),
+        }
+    }
+
+    fn html(&self) -> String {
+        let styles = self.styles.iter().map(|name| format!(r#"<link rel="stylesheet" href="/house/{name}.css" />"#));
+        let element = self.module.rsplit('/').next().unwrap_or(self.module);
+        let (keyboard, class) =
+            if self.fills { (", interactive-widget=resizes-content", r#" class="in-chat""#) } else { ("", "") };
+        SHELL
+            .replace("{title}", self.title)
+            .replace("{styles}", &styles.collect::<Vec<_>>().join("\n    "))
+            .replace("{module}", self.module)
+            .replace("{element}", element)
+            .replace("{keyboard}", keyboard)
+            .replace("{class}", class)
+    }
+}
+
+/// The page that is this file, if it is one.
+pub fn file(name: &str) -> Option<&'static [u8]> {
+    static FILES: LazyLock<HashMap<String, String>> =
+        LazyLock::new(|| PAGES.iter().map(|page| (page.file(), page.html())).collect());
+    FILES.get(name).map(String::as_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_is_filled_with_files_that_are_there() {
+        for page in &PAGES {
+            let html = page.html();
+            assert!(!html.contains('{'), "{html}");
+            let public = concat!(env!("CARGO_MANIFEST_DIR"), "/public");
+            for address in html.split('"').filter(|text| text.starts_with('/') && text.contains('.')) {
+                assert!(std::path::Path::new(&format!("{public}{address}")).exists(), "{address} of {}", page.path);
+            }
+        }
+    }
+}
