@@ -184,7 +184,7 @@ fn whoever_hangs_up_once_the_question_is_in_the_chat_gets_the_reply() {
     drop(asking);
     assert_eq!(scene.last_once(2)["mes"], WORDS.concat());
     scene.rests();
-    assert_eq!((scene.lines().len(), scene.model.asked().len()), (2, 1));
+    assert_eq!((scene.lines().len(), scene.model.questions().len()), (2, 1));
 }
 
 /// A connection that ends before its request was looked at may be answered with nothing; whatever it was, asking again is
@@ -200,7 +200,7 @@ fn whoever_hangs_up_at_any_time_and_asks_again_gets_one_reply() {
         let all = Events::follow(&scene.ada, &events(&id_of(&again))).rest();
         assert_eq!(words_of(&all, "text"), WORDS.concat(), "after {waited:?}");
         scene.rests();
-        assert_eq!((scene.lines().len(), scene.model.asked().len()), (2, 1), "after {waited:?}");
+        assert_eq!((scene.lines().len(), scene.model.questions().len()), (2, 1), "after {waited:?}");
     }
 }
 
@@ -413,7 +413,7 @@ fn a_stale_window_sends_nothing() {
     let scene = Scene::new();
     let stale = scene.starts(json!({ "text": "Hello!", "version": "0123456789abcdef" })).expect_error(409, "stale");
     assert!(stale.json()["details"]["found"].is_string());
-    assert_eq!((scene.lines().len(), scene.model.asked().len()), (0, 0));
+    assert_eq!((scene.lines().len(), scene.model.questions().len()), (0, 0));
     let version = stale.json()["details"]["found"].clone();
     let started = scene.starts(json!({ "text": "Hello!", "version": version, "id": "m1" })).expect(202);
     let done = end_of(&scene.ada, &id_of(&started));
@@ -525,7 +525,7 @@ fn people_take_turns_and_whoever_waits_is_told_their_place() {
     assert_eq!(end_of(&bob, &bobs).name, "done");
     let order: Vec<String> = scene
         .model
-        .asked()
+        .questions()
         .iter()
         .map(|asked| asked.body["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap().to_owned())
         .collect();
@@ -589,7 +589,42 @@ fn the_prompt_is_shown_and_nothing_is_sent() {
     let tokens: u64 = shown["parts"].as_array().unwrap().iter().map(|part| part["tokens"].as_u64().unwrap()).sum();
     assert!(tokens > 0 && tokens <= shown["tokens"].as_u64().unwrap() + 8, "{shown}");
     assert!(shown["parts"].to_string().contains("Assistant is a helpful"), "{shown}");
-    assert!(scene.lines().is_empty() && scene.model.asked().is_empty());
+    assert!(scene.lines().is_empty() && scene.model.questions().is_empty());
+}
+
+/// What is assumed about room is what the server says, and Ollama is told: else it would take its own.
+#[test]
+fn the_room_is_what_the_model_s_server_says() {
+    let scene = Scene::new();
+    let ollama = FakeModel::start(Speaks::Ollama);
+    let shown = json!({ "parameters": "num_ctx 16384", "model_info": { "llama.context_length": 131_072 } });
+    ollama.plan(|plan| plan.documents = vec![("/api/show".to_owned(), shown)]);
+    let body =
+        json!({ "scope": "house", "name": "O", "kind": "ollama", "baseUrl": ollama.base_url(), "model": "small" });
+    let connection = scene.house.owner().post("/api/v1/connections", body).expect(201).json()["id"].clone();
+    let ask =
+        json!({ "character": "Assistant", "chat": "talk", "kind": "reply", "text": "Hi", "connection": connection });
+    let shown = scene.ada.post("/api/v1/prompts", ask.clone()).expect(200).json();
+    assert_eq!((&shown["context"], &shown["contextSource"]), (&json!(16384), &json!("model")));
+    end_of(&scene.ada, &id_of(&scene.ada.post("/api/v1/generations", ask.clone()).expect(202)));
+    assert_eq!(ollama.questions()[0].body["options"]["num_ctx"], 16384);
+    assert_eq!(ollama.asked().len(), 2, "it was asked once how much room there is");
+
+    let path = format!("/api/v1/connections/{}", connection.as_str().unwrap());
+    scene.house.owner().patch(&path, json!({ "parameters": { "context": 2000 } })).expect(200);
+    let shown = scene.ada.post("/api/v1/prompts", ask).expect(200).json();
+    assert_eq!((&shown["context"], &shown["contextSource"]), (&json!(2000), &json!("set")));
+}
+
+#[test]
+fn a_server_that_does_not_say_how_much_room_there_is_holds_up_no_reply() {
+    let scene = Scene::new();
+    let body = json!({ "character": "Assistant", "chat": "talk", "kind": "reply", "text": "Hi" });
+    scene.model.does_instead(Instead::Drip(vec![b'x'; 1000], Duration::from_millis(100)));
+    let begun = Instant::now();
+    let shown = scene.ada.post("/api/v1/prompts", body).expect(200).json();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!((&shown["context"], &shown["contextSource"]), (&json!(8192), &json!("usual")));
 }
 
 #[test]

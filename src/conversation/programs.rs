@@ -3,7 +3,7 @@
 
 use serde_json::Map;
 
-use super::gather::{CONTEXT, RESERVE, Sources, character, now};
+use super::gather::{RESERVE, Sources, character, now};
 use super::prompt::{self, Budget, HistoryMessage, Ingredients, Purpose};
 use crate::error::Result;
 use crate::library::cards::Card;
@@ -33,7 +33,7 @@ pub struct Question<'a> {
 impl Sources {
     /// What the model is to be asked.
     pub fn gather_question(&self, question: Question<'_>) -> Result<Ask> {
-        let Question { handle, account, character: id, said, connection, model, parameters } = question;
+        let Question { handle, account, character: id, said, connection, model, mut parameters } = question;
         let card: Card = self.characters.get(handle, id)?;
         let choices = self.choices(handle)?;
         let chosen = choices.persona(None, account);
@@ -41,7 +41,7 @@ impl Sources {
         let as_text = matches!(connection.kind, Dialect::LlamaCpp | Dialect::KoboldCpp | Dialect::Text);
         let mut settings = choices.prompt_settings(as_text);
         settings.images = !as_text;
-        let context = parameters.context.map_or(CONTEXT, |context| context as usize);
+        let context = self.room(connection, model, &mut parameters).tokens as usize;
         let reserve = parameters.max_tokens.map_or(RESERVE, |most| most as usize).min(context / 2);
         let history: Vec<HistoryMessage> = said
             .into_iter()

@@ -149,10 +149,10 @@ impl Talking {
         &self.sources.chats
     }
 
-    /// What `order` comes to. Writes nothing, and asks nobody.
+    /// What `order` comes to. Writes nothing, and asks nobody but how much room there is.
     pub fn gather(&self, order: &Order) -> Result<Gathered> {
         let account = self.accounts.listing()?.get(&order.handle).map(|account| account.name.clone());
-        self.sources.gather(order, account.as_deref().unwrap_or("User"), &|_, _| None)
+        self.sources.gather(order, account.as_deref().unwrap_or("User"))
     }
 
     /// Puts a reply into `chat`, where it belongs if that is still there, else at the end. `again`: it may be there already.

@@ -57,6 +57,7 @@
  * @property {string} connection
  * @property {string} model
  * @property {number} context
+ * @property {"set" | "model" | "usual"} contextSource
  * @property {number} reserved
  * @property {PromptPart[]} parts
  * @property {number} tokens

@@ -32,7 +32,7 @@ const templates = ["ChatML", "Llama 3", "Mistral", "Mistral V3", "Gemma", "Alpac
 const numbers = [
   ["temperature", "Temperature", { min: "0", max: "2", step: "0.05" }, "Higher is bolder."],
   ["maxTokens", "Longest reply", { min: "1", step: "1" }, "In tokens."],
-  ["context", "Context", { min: "256", step: "1" }, "Prompt and reply together, in tokens."],
+  ["context", "Context", { min: "256", step: "1" }, "Prompt and reply together, in tokens. Empty: as the server tells, else 8192."],
   ["topP", "Top P", { min: "0", max: "1", step: "0.01" }, ""],
   ["topK", "Top K", { min: "0", step: "1" }, ""],
   ["minP", "Min P", { min: "0", max: "1", step: "0.01" }, ""],

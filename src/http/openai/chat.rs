@@ -16,7 +16,6 @@ use super::answer::{self, Head};
 use super::models::{self, Named};
 use super::request::Completion;
 use crate::blocking::blocking;
-use crate::conversation::gather::Sources;
 use crate::conversation::programs::Question;
 use crate::error::{Error, Kind, Result};
 use crate::http::call::Call;
@@ -66,13 +65,7 @@ async fn ask_of(call: &Call, asked: &mut Completion, named: Named) -> Result<Ask
     let Some(character) = character else { return Ok(Ask { model, messages, parameters }) };
     let (app, account) = (Arc::clone(&call.state.app), Arc::clone(call.me()?));
     blocking(move || {
-        let sources = Sources {
-            store: Arc::clone(&app.store),
-            chats: Arc::clone(&app.chats),
-            characters: Arc::clone(&app.characters),
-            connections: Arc::clone(&app.connections),
-        };
-        sources.gather_question(Question {
+        app.talk.house().sources.gather_question(Question {
             handle: &account.handle,
             account: &account.name,
             character: &character,
