@@ -627,6 +627,70 @@ fn a_server_that_does_not_say_how_much_room_there_is_holds_up_no_reply() {
     assert_eq!((&shown["context"], &shown["contextSource"]), (&json!(8192), &json!("usual")));
 }
 
+/// What somebody chose in SillyTavern for models that complete plain text counts, unless the connection has a template.
+#[test]
+fn sillytavern_s_templates_are_used() {
+    let scene = Scene::new();
+    let llama = FakeModel::start(Speaks::LlamaCpp);
+    let body = json!({ "scope": "house", "name": "L", "kind": "llamacpp", "baseUrl": llama.base_url() });
+    let connection = scene.house.owner().post("/api/v1/connections", body).expect(201).json()["id"].clone();
+    let ada = scene.house.path("ada");
+    let write = |folder: &str, name: &str, json: &Value| {
+        std::fs::create_dir_all(ada.join(folder)).unwrap();
+        std::fs::write(ada.join(folder).join(format!("{name}.json")), json.to_string()).unwrap();
+    };
+    let instruct = json!({
+        "name": "Mine", "input_sequence": "[IN]", "input_suffix": "[/IN]", "output_sequence": "[OUT]",
+        "output_suffix": "[/OUT]", "system_sequence_prefix": "[SYS]", "system_sequence_suffix": "[/SYS]",
+        "stop_sequence": "[END]", "wrap": false, "macro": true, "names_behavior": "none",
+        "sequences_as_stop_strings": false,
+    });
+    write("instruct", "Mine", &instruct);
+    let story = "{{#if system}}{{system}} {{/if}}{{#if persona}}{{persona}}{{/if}}{{trim}}";
+    write("context", "Mine", &json!({ "name": "Mine", "story_string": story, "names_as_stop_strings": true }));
+    write("sysprompt", "Mine", &json!({ "name": "Mine", "content": "Speak as {{char}}." }));
+    let mut settings = scene.house.settings_of("ada");
+    let mut choose = |power_user: Value| {
+        settings["power_user"] = power_user;
+        std::fs::write(ada.join("settings.json"), settings.to_string()).unwrap();
+    };
+    let asks = |count: usize| {
+        let started = scene.starts(json!({ "text": format!("Hi {count}"), "connection": connection }));
+        end_of(&scene.ada, &id_of(&started.expect(202)));
+        let body = llama.questions().pop().unwrap().body;
+        (body["prompt"].as_str().unwrap().to_owned(), body["stop"].clone())
+    };
+    let system = json!({ "enabled": true, "name": "Mine" });
+    choose(json!({
+        // What was edited since it was saved as a preset counts.
+        "instruct": { "enabled": true, "preset": "Mine", "input_suffix": "[/ME]" },
+        "context": { "preset": "Mine" }, "sysprompt": system,
+    }));
+    let (prompt, stop) = asks(1);
+    assert_eq!(prompt, "[SYS]Speak as Assistant. [/SYS][IN]Hi 1[/ME][OUT]");
+    assert_eq!(stop, json!(["[END]", "\nAda:"]));
+
+    // Where instruct mode is off, the built-in template is as good as any.
+    choose(
+        json!({ "instruct": { "enabled": false, "preset": "Mine" }, "context": { "preset": "Mine" }, "sysprompt": system }),
+    );
+    let (prompt, _) = asks(2);
+    assert!(prompt.starts_with("<|im_start|>system\n"), "{prompt}");
+
+    // A connection's own template goes before all.
+    choose(json!({ "instruct": { "enabled": true, "preset": "Mine" }, "context": { "preset": "Mine" } }));
+    let path = format!("/api/v1/connections/{}", connection.as_str().unwrap());
+    scene.house.owner().patch(&path, json!({ "template": "Gemma" })).expect(200);
+    let (prompt, _) = asks(3);
+    assert!(prompt.contains("<start_of_turn>user\nHi 3<end_of_turn>"), "{prompt}");
+
+    // Nonsense is no reason not to talk.
+    scene.house.owner().patch(&path, json!({ "template": null })).expect(200);
+    choose(json!({ "instruct": { "enabled": true, "wrap": "perhaps" }, "context": 5, "sysprompt": [] }));
+    let (prompt, _) = asks(4);
+    assert!(prompt.starts_with("<|im_start|>system\n"), "{prompt}");
+}
+
 #[test]
 fn asked_to_stop_the_server_keeps_the_part_and_lets_the_next_one_go_on() {
     let folder = tempfile::tempdir().unwrap();

@@ -10,7 +10,8 @@ use time::OffsetDateTime;
 use super::choices::{Choices, Chosen};
 use super::generations::{Kind, Order};
 use super::lore::{Book, Source};
-use super::prompt::{self, Budget, Character, ContinueBy, HistoryMessage, Ingredients, Note, Prompt, Purpose, RoleOf};
+use super::prompt::{self, Budget, Character, HistoryMessage, Ingredients, Note, Prompt, Purpose, RoleOf};
+use super::templates::add_stops;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::library::cards::Card;
@@ -83,7 +84,7 @@ impl Sources {
         let opened = self.chats.open(&order.handle, &chat)?;
         let metadata = opened.header.as_ref().and_then(|header| header.metadata()).cloned().unwrap_or_default();
         let ours = |field: &str| metadata.get("tavernkeep").and_then(|ours| ours.get(field)).and_then(Value::as_str);
-        let (connection, model) = self.connection(order, ours("connection"), ours("model"))?;
+        let (mut connection, model) = self.connection(order, ours("connection"), ours("model"))?;
         let mut parameters = order.parameters.clone().over(&connection.parameters);
         let room = self.room(&connection, &model, &mut parameters);
         let context = room.tokens as usize;
@@ -94,10 +95,7 @@ impl Sources {
         let choices = self.choices(&order.handle)?;
         let chosen = choices.persona(wanted, account);
         let (kind, is_sent) = self.resolve(order, &window)?;
-        let as_text = matches!(connection.kind, Dialect::LlamaCpp | Dialect::KoboldCpp | Dialect::Text);
-        let mut settings = choices.prompt_settings(as_text);
-        settings.images = !as_text;
-        settings.continue_by = if as_text { ContinueBy::Prefill } else { ContinueBy::Asking };
+        let settings = self.texts(&order.handle, &choices, &mut connection);
 
         let mut history = self.history(&order.handle, &window, settings.images);
         if kind == Kind::Swipe {
@@ -134,6 +132,11 @@ impl Sources {
             seed: u64::from_le_bytes(random::random()?),
             chat_seed: seed_of(&metadata, &order.chat),
         })?;
+        let (writer, next) = match kind {
+            Kind::Impersonate => (&chosen.persona.name, &character.name),
+            _ => (&character.name, &chosen.persona.name),
+        };
+        add_stops(&mut parameters, &settings, writer, next);
         let exact = tokens::count(&model, "a").exact;
         let mut messages = prompt.messages.clone();
         if let Some(instruction) = order.instruction.as_deref().filter(|text| !text.trim().is_empty()) {

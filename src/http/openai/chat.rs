@@ -23,7 +23,7 @@ use crate::http::gate;
 use crate::http::reply::{self, Reply};
 use crate::http::state::State;
 use crate::models::usage::{Meter, Source};
-use crate::models::{Ask, Finish, Piece, Pieces};
+use crate::models::{Ask, Connection, Finish, Piece, Pieces};
 
 /// Pieces that may wait for the client. Then the model waits too.
 const WAITING: usize = 16;
@@ -40,8 +40,7 @@ pub async fn complete(mut call: Call) -> Result<Reply> {
     asked.check()?;
     let handle = call.me()?.handle.clone();
     let named = models::find(&call.state, &handle, &asked.model).await?;
-    let connection = named.connection.clone();
-    let ask = ask_of(&call, &mut asked, named).await?;
+    let (connection, ask) = ask_of(&call, &mut asked, named).await?;
     let app = Arc::clone(&call.state.app);
     let mut meter = Meter::new(&app.ledger, &handle, &connection, &ask, Source::Api);
     let (connections, of) = (Arc::clone(&app), connection.clone());
@@ -57,23 +56,24 @@ pub async fn complete(mut call: Call) -> Result<Reply> {
     }
 }
 
-/// What the model is asked: what the program says, or what a character's prompt makes of it.
-async fn ask_of(call: &Call, asked: &mut Completion, named: Named) -> Result<Ask> {
-    let Named { connection, model, character } = named;
+/// What the model is asked, and by which connection: what the program says, or what a character's prompt makes of it.
+async fn ask_of(call: &Call, asked: &mut Completion, named: Named) -> Result<(Connection, Ask)> {
+    let Named { mut connection, model, character } = named;
     let parameters = asked.parameters(connection.kind)?.over(&connection.parameters);
     let messages = asked.messages()?;
-    let Some(character) = character else { return Ok(Ask { model, messages, parameters }) };
+    let Some(character) = character else { return Ok((connection, Ask { model, messages, parameters })) };
     let (app, account) = (Arc::clone(&call.state.app), Arc::clone(call.me()?));
     blocking(move || {
-        app.talk.house().sources.gather_question(Question {
+        let ask = app.talk.house().sources.gather_question(Question {
             handle: &account.handle,
             account: &account.name,
             character: &character,
             said: messages,
-            connection: &connection,
+            connection: &mut connection,
             model: &model,
             parameters,
-        })
+        })?;
+        Ok((connection, ask))
     })
     .await
 }
