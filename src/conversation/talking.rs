@@ -293,7 +293,7 @@ impl Talking {
 }
 
 /// The line before a connection is everybody's who uses it.
-fn line(connection: &Connection) -> String {
+pub fn line(connection: &Connection) -> String {
     match &connection.holder {
         Holder::House => format!("house/{}", connection.id),
         Holder::User(handle) => format!("{handle}/{}", connection.id),

@@ -16,7 +16,9 @@ use super::answer::{self, Head};
 use super::models::{self, Named};
 use super::request::Completion;
 use crate::blocking::blocking;
+use crate::conversation::generations::Admitted;
 use crate::conversation::programs::Question;
+use crate::conversation::talking::{self, Talking};
 use crate::error::{Error, Kind, Result};
 use crate::http::call::Call;
 use crate::http::gate;
@@ -43,16 +45,24 @@ pub async fn complete(mut call: Call) -> Result<Reply> {
     let (connection, ask) = ask_of(&call, &mut asked, named).await?;
     let app = Arc::clone(&call.state.app);
     let mut meter = Meter::new(&app.ledger, &handle, &connection, &ask, Source::Api);
+    let seat = app.talk.admit(&handle, &talking::line(&connection)).await?;
+    let watch = Watch::of(&call);
+    // The turn may have been long in coming.
+    if !watch.still_may() {
+        return Err(ended_key());
+    }
     let (connections, of) = (Arc::clone(&app), connection.clone());
     let key = blocking(move || connections.connections.key_of(&of)).await?;
     let pieces = app.models.ask(&connection, key, ask).await?;
     meter.begin();
     let head = Head::new(&asked.model)?;
     if asked.streams() {
-        let passing = Passing { head, meter, wants_usage: asked.wants_usage(), watch: Watch::of(&call) };
+        let passing = Passing { head, meter, wants_usage: asked.wants_usage(), watch, _seat: seat };
         Ok(passing.start(pieces))
     } else {
-        at_once(&head, meter, pieces).await
+        let answer = at_once(&head, meter, pieces).await;
+        drop(seat);
+        answer
     }
 }
 
@@ -120,6 +130,8 @@ struct Passing {
     meter: Meter,
     wants_usage: bool,
     watch: Watch,
+    /// Given up when the answer is over.
+    _seat: Admitted<Talking>,
 }
 
 impl Passing {
