@@ -85,8 +85,10 @@ define("tk-home", (element) =>
 async function takeUp(place) {
   /** @type {{items: ChatItem[]}} */
   const { items } = await get("/api/v1/chats?limit=4").catch(() => ({ items: [] }));
-  if (items.length === 0) return;
-  fill(place, h("h2", { id: "recent" }, "Where you left off"), h("ul", { class: "recent" }, items.map(chat)));
+  // Groups' chats go on in SillyTavern.
+  const own = items.filter((item) => item.groupName === undefined);
+  if (own.length === 0) return;
+  fill(place, h("h2", { id: "recent" }, "Where you left off"), h("ul", { class: "recent" }, own.map(chat)));
   place.hidden = false;
 }
 

@@ -258,7 +258,8 @@ impl Talking {
     /// The chat under its new name: renaming keeps the word by which SillyTavern knows a chat.
     fn renamed(&self, errand: &Errand) -> Result<Option<ChatRef>> {
         let Some(integrity) = &errand.integrity else { return Ok(None) };
-        for (chat, _) in self.chats().all(&errand.handle)? {
+        let all = self.chats().all(&errand.handle)?;
+        for (chat, _) in all.into_iter().filter(|(chat, _)| !chat.is_group()) {
             let opened = self.chats().open(&errand.handle, &chat);
             let header = opened.ok().and_then(|opened| opened.header);
             if header.as_ref().and_then(|header| header.integrity()) == Some(integrity) {

@@ -49,6 +49,8 @@ impl Folder {
     pub const CHARACTERS: Self = Self("characters");
     /// Chats, one folder a character.
     pub const CHATS: Self = Self("chats");
+    /// Chats of groups of characters.
+    pub const GROUP_CHATS: Self = Self("group chats");
     /// Groups of characters.
     pub const GROUPS: Self = Self("groups");
     /// Lorebooks.
