@@ -167,7 +167,8 @@ export async function connectionForm(connection, me, again, scope = "own") {
         ? await patch(`/api/v1/connections/${part(connection.id)}`, wanted)
         : await post("/api/v1/connections", { scope: whose.input.value, ...withoutNulls(wanted) });
       close();
-      say(connection ? `${saved.name} is saved.` : `${saved.name} is connected.`);
+      const moved = saved.keyDropped ? " It leads to another server now, so its key was removed: enter the one for that server." : "";
+      say(connection ? `${saved.name} is saved.${moved}` : `${saved.name} is connected.`);
       await again();
     },
   });
