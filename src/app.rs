@@ -18,7 +18,7 @@ use crate::library::characters::Parts;
 use crate::library::chats::{ChatRef, Message};
 use crate::library::search::Search;
 use crate::library::{Characters, Chats, Lorebooks, Personas, Portraits, Settings, Thumbnails, settings};
-use crate::models::{Connections, Ledger, Models, Vault};
+use crate::models::{Connections, Ledger, Models, Rooms, Vault};
 use crate::store::archive::Part;
 use crate::store::opening::Opening;
 use crate::store::trash::Swept;
@@ -127,6 +127,7 @@ impl App {
                 chats: Arc::clone(&chats),
                 characters: Arc::clone(&characters),
                 connections: Arc::clone(&connections),
+                rooms: Rooms::new(Arc::clone(&models)),
             },
             accounts: Arc::clone(&accounts),
             changes: Arc::clone(&changes),

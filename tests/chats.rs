@@ -115,6 +115,57 @@ fn what_is_sent_again_after_a_lost_answer_changes_nothing() {
     ada.post(&format!("{BASE}/messages"), empty).expect_error(400, "bad_request");
 }
 
+/// SillyTavern's group chats are found and read, and left as they are.
+#[test]
+fn group_chats_are_read_and_never_written() {
+    let (house, ada, _) = scene();
+    let put = |path: &str, text: &str| {
+        let path = house.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let group = json!({ "id": "1700000000000", "name": "The crew", "members": ["Eva.png"], "chat_id": "2026-11-22@10h",
+                        "chats": ["2026-11-22@10h"] });
+    put("ada/groups/1700000000000.json", &group.to_string());
+    put("ada/groups/broken.json", "{");
+    put("ada/group chats/2026-11-22@10h.jsonl", "{\"chat_metadata\":{}}\n{\"name\":\"Eva\",\"mes\":\"Ahoy, *crew*\"}");
+    put("ada/group chats/lost.jsonl", "{\"name\":\"Bob\",\"mes\":\"Anybody?\"}");
+    let before = house.tree().only(|name| name.starts_with("ada/group"));
+
+    let list = ada.get("/api/v1/chats").expect(200).json();
+    let items = list["items"].as_array().unwrap();
+    let of = |chat: &str| items.iter().find(|item| item["chat"] == chat).unwrap_or_else(|| panic!("{list}"));
+    assert_eq!((list["total"].as_u64(), items.len()), (Some(3), 3));
+    let crew = of("2026-11-22@10h");
+    assert_eq!((&crew["group"], &crew["groupName"]), (&json!("1700000000000"), &json!("The crew")));
+    assert_eq!((&crew["messages"], &crew["preview"]), (&json!(1), &json!("Ahoy, *crew*")));
+    assert!(crew.get("character").is_none());
+    assert_eq!((&of("lost")["group"], &of("lost")["groupName"]), (&Value::Null, &json!("A group")));
+
+    let chat = ada.get("/api/v1/group-chats/2026-11-22%4010h").expect(200).json();
+    assert_eq!((&chat["groupName"], &chat["messages"][0]["name"]), (&json!("The crew"), &json!("Eva")));
+    assert!(chat["messages"][0]["html"].as_str().unwrap().contains("<em>crew</em>"));
+    let text = ada.get("/api/v1/group-chats/2026-11-22%4010h/export?format=text").expect(200);
+    assert!(text.text().contains("Ahoy"), "{text}");
+    for gone in ["nothing", "..%2Fsettings"] {
+        ada.get(&format!("/api/v1/group-chats/{gone}")).expect(404);
+    }
+    let mut found = Value::Null;
+    support::eventually("the group's chat is found", || {
+        found = ada.get("/api/v1/search?q=ahoy").expect(200).json();
+        found["hits"].as_array().unwrap().len() == 1
+    });
+    assert_eq!(
+        (&found["hits"][0]["groupName"], &found["hits"][0]["chat"]),
+        (&json!("The crew"), &json!("2026-11-22@10h"))
+    );
+    // As far as a character is concerned there is no such chat, so that nothing can be said in it.
+    let say = json!({ "version": chat["version"], "text": "Hi" });
+    ada.post("/api/v1/chats/group%20chats/2026-11-22%4010h/messages", say).expect(404);
+    ada.patch("/api/v1/group-chats/2026-11-22%4010h", json!({ "name": "x" })).expect(405);
+    before.is_still(&house.tree().only(|name| name.starts_with("ada/group")), "reading group chats");
+}
+
 #[test]
 fn the_life_of_a_chat() {
     let house = TestHouse::open();

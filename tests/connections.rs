@@ -236,6 +236,47 @@ fn a_key_is_nowhere() {
     assert!(!server.console().contains("CANARY") && !server.console().contains(&api_key));
 }
 
+/// A key goes to the server that it was entered for: whoever changes the address cannot have it sent somewhere else.
+#[test]
+fn a_key_does_not_follow_to_another_server() {
+    let house = house();
+    let (first, second) = (FakeModel::start(Speaks::OpenAi), FakeModel::start(Speaks::OpenAi));
+    for (guest, scope) in [(house.owner(), "house"), (house.moves_in("ada"), "own")] {
+        let made = connect(&guest, scope, &first.base_url());
+        let path = format!("/api/v1/connections/{}", made["id"].as_str().unwrap());
+        let change = |body: Value| guest.patch(&path, body).expect(200).json();
+        let sent_to = |model: &FakeModel| {
+            guest.get(&format!("{path}/models")).expect(200);
+            model.last().header("authorization").map(str::to_owned)
+        };
+        // Another path, name or model of the same server is the same server.
+        let changed = change(json!({ "baseUrl": format!("http://{}/v1/", first.address()), "name": "Other" }));
+        assert_eq!((&changed["hasKey"], changed.get("keyDropped")), (&json!(true), None));
+        assert_eq!(sent_to(&first), Some(format!("Bearer {KEY}")));
+
+        let changed = change(json!({ "baseUrl": second.base_url() }));
+        assert_eq!((&changed["hasKey"], &changed["keyDropped"]), (&json!(false), &json!(true)));
+        assert_eq!(sent_to(&second), None);
+        // Back again, the key is not there either.
+        let changed = change(json!({ "baseUrl": first.base_url() }));
+        assert_eq!((&changed["hasKey"], changed.get("keyDropped")), (&json!(false), None));
+
+        // One that comes with the change is for the new address.
+        let changed = change(json!({ "baseUrl": second.base_url(), "key": "sk-second" }));
+        assert_eq!((&changed["hasKey"], changed.get("keyDropped")), (&json!(true), None));
+        assert_eq!(sent_to(&second).as_deref(), Some("Bearer sk-second"));
+        // Another scheme, or another kind of server, is another server.
+        let changed = change(json!({ "baseUrl": second.base_url().replace("http:", "https:") }));
+        assert_eq!(changed["keyDropped"], true);
+        change(json!({ "key": "sk-third" }));
+        assert_eq!(change(json!({ "kind": "anthropic" }))["keyDropped"], true);
+        // What cannot be a change takes no key away.
+        change(json!({ "key": "sk-fourth" }));
+        guest.patch(&path, json!({ "baseUrl": "nowhere" })).expect_error(400, "bad_address");
+        assert_eq!(change(json!({}))["hasKey"], true);
+    }
+}
+
 #[test]
 fn whoever_goes_takes_keys_and_ledger_along() {
     let house = house();

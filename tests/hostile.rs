@@ -344,7 +344,8 @@ fn malformed_json_is_refused_by_every_route() {
             let is_settings = route.pattern.contains("settings/save") || route.pattern == "/api/v1/me/settings";
             let is_file = route.pattern.ends_with("/import");
             if (is_settings || is_file) && (what == "wrong types" || what == "the same key twice") {
-                // Settings are the client's own: any object is one. A card is what has a name, whatever else it has.
+                // Settings are the client's own: any object is one. A card is what has a name, whatever else it has; what
+                // becomes of odd ones is tried below.
                 continue;
             }
             let mut request = Request::new(route.method.as_str(), &path).body("application/json", body);
@@ -363,6 +364,178 @@ fn malformed_json_is_refused_by_every_route() {
     let after = house.tree().without_notes().only(|name| !name.ends_with("settings.json"));
     before.is_still(&after, "malformed JSON");
     assert!(ann.is_signed_in());
+}
+
+/// Files to be brought in, each with one odd value in every field that its format has, or with its fields twice.
+fn odd_files(value: &str) -> Vec<(&'static str, String)> {
+    let fields = |names: &[&str]| -> String {
+        names.iter().map(|name| format!("\"{name}\":{value}")).collect::<Vec<_>>().join(",")
+    };
+    let card = fields(&[
+        "description",
+        "personality",
+        "scenario",
+        "first_mes",
+        "mes_example",
+        "creator_notes",
+        "system_prompt",
+        "post_history_instructions",
+        "alternate_greetings",
+        "tags",
+        "creator",
+        "character_version",
+        "extensions",
+        "character_book",
+        "fav",
+        "talkativeness",
+        "create_date",
+        "avatar",
+        "chat",
+    ]);
+    let entry = fields(&[
+        "key",
+        "keys",
+        "keysecondary",
+        "comment",
+        "content",
+        "constant",
+        "selective",
+        "order",
+        "position",
+        "depth",
+        "role",
+        "probability",
+        "disable",
+        "enabled",
+        "extensions",
+        "uid",
+        "id",
+        "insertion_order",
+    ]);
+    let message = fields(&[
+        "is_user",
+        "is_system",
+        "send_date",
+        "extra",
+        "swipes",
+        "swipe_id",
+        "swipe_info",
+        "force_avatar",
+        "gen_started",
+    ]);
+    let v2 = |data: &str| format!("{{\"spec\":\"chara_card_v2\",\"spec_version\":\"2.0\",\"data\":{data}}}");
+    let line = format!("{{\"name\":\"Eve\",\"mes\":\"Hi\",{message}}}");
+    vec![
+        ("a card of the first kind", format!("{{\"name\":\"Eve\",{card}}}")),
+        ("a card of the second kind", v2(&format!("{{\"name\":\"Eve\",{card}}}"))),
+        ("a card with an odd name", v2(&format!("{{\"name\":{value},{card}}}"))),
+        ("a card whose data are odd", v2(value)),
+        ("a card with everything twice", format!("{{\"name\":\"Eve\",\"name\":\"Bob\",{card},{card}}}")),
+        ("a lorebook", format!("{{\"entries\":{{\"0\":{{{entry}}}}}}}")),
+        ("a lorebook of a list", format!("{{\"name\":{value},\"entries\":[{{{entry}}}]}}")),
+        ("a lorebook whose entries are odd", format!("{{\"entries\":{value}}}")),
+        (
+            "a lorebook with everything twice",
+            format!("{{\"entries\":{{\"0\":{{{entry},{entry}}},\"0\":{{}}}},\"entries\":{{}}}}"),
+        ),
+        ("a chat", format!("{{\"chat_metadata\":{{}},\"user_name\":\"Ada\",\"character_name\":\"Eve\"}}\n{line}")),
+        (
+            "a chat with an odd head",
+            format!("{{\"chat_metadata\":{value},\"user_name\":{value},\"character_name\":{value}}}\n{line}"),
+        ),
+        (
+            "a chat with everything twice",
+            format!(
+                "{{\"chat_metadata\":{{}},\"chat_metadata\":{{}}}}\n{{\"name\":\"Eve\",\"mes\":\"Hi\",{message},{message}}}"
+            ),
+        ),
+        ("a chat with odd words", format!("{{\"chat_metadata\":{{}}}}\n{{\"name\":{value},\"mes\":{value}}}")),
+        (
+            "a chat of a program",
+            format!(
+                "{{\"data_visible\":[[{value},{value}]],\"histories\":{value},\"messages\":{value},\"mapping\":{value},\"title\":{value}}}"
+            ),
+        ),
+        ("just that", value.to_owned()),
+    ]
+}
+
+/// What is brought in may have anything in any field: it is refused, or taken as it is and can be listed, opened and taken
+/// away again. Never is it a failure of ours, and nobody else's list suffers.
+#[test]
+fn odd_files_are_refused_or_taken_and_do_no_harm() {
+    const IMPORTS: [&str; 3] =
+        ["/api/v1/characters/import", "/api/v1/lorebooks/import", "/api/v1/characters/Assistant/chats/import"];
+    let known = routes::all().into_iter().filter(|route| route.pattern.ends_with("/import")).count();
+    assert_eq!(known, IMPORTS.len(), "every way in is tried");
+    let house = TestHouse::open();
+    let ada = house.moves_in("ada");
+    ada.post("/api/v1/characters/assistant", json!({}));
+    let (mut taken, mut refused) = (0, 0);
+    for value in [
+        "1",
+        "null",
+        "true",
+        "[]",
+        "{}",
+        "[\"x\"]",
+        "[[[]]]",
+        "{\"a\":{\"b\":1}}",
+        "1e999",
+        "-0",
+        "18446744073709551616",
+        "\"\\ud800\"",
+        "\"\"",
+        "\"../../x\"",
+    ] {
+        for (what, file) in odd_files(value) {
+            for path in IMPORTS {
+                let request = Request::new("POST", path).body("application/octet-stream", file.clone());
+                let answer = ada.send(request.header("X-File-Name", "odd.json"));
+                let name = format!("{what} of {value} by {path}");
+                match answer.status {
+                    201 => taken += 1,
+                    400..500 => refused += 1,
+                    _ => panic!("{name}: {answer}"),
+                }
+                assert!(answer.json().is_object(), "{name}: {answer}");
+            }
+        }
+    }
+    println!("{taken} odd files taken, {refused} refused");
+    assert!(taken > 0 && refused > 0);
+    // What was taken is as good as anything else of its kind.
+    let list = |path: &str| ada.get(path).expect(200).json();
+    for item in list("/api/v1/characters?limit=500")["items"].as_array().unwrap() {
+        let id = percent(item["id"].as_str().unwrap());
+        ada.get(&format!("/api/v1/characters/{id}")).expect(200);
+        ada.get(&format!("/api/v1/characters/{id}/export?format=json")).expect(200);
+        let made = ada.post(&format!("/api/v1/characters/{id}/chats"), json!({})).expect(201).json();
+        let body = json!({ "character": item["id"], "chat": made["chat"], "kind": "reply", "text": "Hi" });
+        let shown = ada.post("/api/v1/prompts", body);
+        assert!(shown.status < 500, "{item}: {shown}");
+    }
+    for item in list("/api/v1/lorebooks").as_array().cloned().unwrap_or_default() {
+        ada.get(&format!("/api/v1/lorebooks/{}", percent(item["name"].as_str().unwrap()))).expect(200);
+    }
+    for item in list("/api/v1/chats?limit=500")["items"].as_array().unwrap() {
+        let path = format!(
+            "/api/v1/chats/{}/{}",
+            percent(item["character"].as_str().unwrap()),
+            percent(item["chat"].as_str().unwrap())
+        );
+        ada.get(&path).expect(200);
+        ada.get(&format!("{path}/export?format=markdown")).expect(200);
+    }
+    let outside: Vec<String> =
+        house.tree().0.into_keys().filter(|file| file.ends_with("/x") || file.starts_with("x")).collect();
+    assert!(outside.is_empty(), "{outside:?}");
+    is_well(&house);
+}
+
+/// A name as a part of an address.
+fn percent(name: &str) -> String {
+    name.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 #[test]

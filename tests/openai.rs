@@ -307,6 +307,46 @@ fn a_model_server_that_fails() {
     eventually("the ledger has both", || place.used()["requests"] == 2);
 }
 
+/// Programs stand in the same line before a connection as chats do, and count as their person's.
+#[test]
+fn programs_and_chats_share_one_line_and_one_limit() {
+    let place = Place::with(|config| (config.models.per_connection, config.models.per_user) = (1, 2));
+    place.model.plan(|plan| plan.stepwise = true);
+    let asks = |body: Value| place.house.anonymous().begin(&place.request("POST", "/v1/chat/completions").json(&body));
+    let mut first = asks(streamed(&place.connection));
+    place.model.until("the first is asked", |model| model.answering() == 1);
+    let second = asks(hello(&place.connection));
+    let under_way = |count| eventually("so many are under way", || place.house.app().talk.count() == count);
+    under_way(2);
+    let refused = place.asks(&hello(&place.connection)).expect(429);
+    assert!(refused.header("retry-after").is_some() && refused.header("x-should-retry").is_none(), "{refused}");
+    let error = refused.json()["error"].clone();
+    assert_eq!((&error["type"], &error["code"]), (&json!("rate_limit_error"), &json!("too_many")));
+    // A chat of the same person is refused as well.
+    place.ada.post("/api/v1/characters/assistant", json!({}));
+    let made = place.ada.post("/api/v1/characters/Assistant/chats", json!({})).expect(201).json();
+    let body = json!({ "character": "Assistant", "chat": made["chat"], "kind": "reply", "text": "Hi" });
+    place.ada.post("/api/v1/generations", body).expect_error(429, "too_many");
+    assert_eq!(place.model.questions().len(), 1, "the connection takes one at a time");
+
+    // Whoever leaves while they wait is not asked for.
+    drop(second);
+    under_way(1);
+    let waiting = asks(hello(&place.connection));
+    under_way(2);
+    place.model.lets_through(5);
+    let mut text = String::new();
+    first.read_to_string(&mut text).unwrap();
+    assert!(text.contains("[DONE]"), "{text}");
+    place.model.until("the next is asked", |model| model.questions().len() == 2);
+    place.model.lets_through(5);
+    let mut text = String::new();
+    (&waiting).read_to_string(&mut text).unwrap();
+    assert!(text.contains("Hello there, friend."), "{text}");
+    place.model.plan(|plan| plan.stepwise = false);
+    place.asks(&hello(&place.connection)).expect(200);
+}
+
 #[test]
 fn whoever_leaves_stops_the_model() {
     let place = Place::new();

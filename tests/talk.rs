@@ -184,7 +184,7 @@ fn whoever_hangs_up_once_the_question_is_in_the_chat_gets_the_reply() {
     drop(asking);
     assert_eq!(scene.last_once(2)["mes"], WORDS.concat());
     scene.rests();
-    assert_eq!((scene.lines().len(), scene.model.asked().len()), (2, 1));
+    assert_eq!((scene.lines().len(), scene.model.questions().len()), (2, 1));
 }
 
 /// A connection that ends before its request was looked at may be answered with nothing; whatever it was, asking again is
@@ -200,7 +200,7 @@ fn whoever_hangs_up_at_any_time_and_asks_again_gets_one_reply() {
         let all = Events::follow(&scene.ada, &events(&id_of(&again))).rest();
         assert_eq!(words_of(&all, "text"), WORDS.concat(), "after {waited:?}");
         scene.rests();
-        assert_eq!((scene.lines().len(), scene.model.asked().len()), (2, 1), "after {waited:?}");
+        assert_eq!((scene.lines().len(), scene.model.questions().len()), (2, 1), "after {waited:?}");
     }
 }
 
@@ -413,7 +413,7 @@ fn a_stale_window_sends_nothing() {
     let scene = Scene::new();
     let stale = scene.starts(json!({ "text": "Hello!", "version": "0123456789abcdef" })).expect_error(409, "stale");
     assert!(stale.json()["details"]["found"].is_string());
-    assert_eq!((scene.lines().len(), scene.model.asked().len()), (0, 0));
+    assert_eq!((scene.lines().len(), scene.model.questions().len()), (0, 0));
     let version = stale.json()["details"]["found"].clone();
     let started = scene.starts(json!({ "text": "Hello!", "version": version, "id": "m1" })).expect(202);
     let done = end_of(&scene.ada, &id_of(&started));
@@ -525,7 +525,7 @@ fn people_take_turns_and_whoever_waits_is_told_their_place() {
     assert_eq!(end_of(&bob, &bobs).name, "done");
     let order: Vec<String> = scene
         .model
-        .asked()
+        .questions()
         .iter()
         .map(|asked| asked.body["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap().to_owned())
         .collect();
@@ -589,7 +589,106 @@ fn the_prompt_is_shown_and_nothing_is_sent() {
     let tokens: u64 = shown["parts"].as_array().unwrap().iter().map(|part| part["tokens"].as_u64().unwrap()).sum();
     assert!(tokens > 0 && tokens <= shown["tokens"].as_u64().unwrap() + 8, "{shown}");
     assert!(shown["parts"].to_string().contains("Assistant is a helpful"), "{shown}");
-    assert!(scene.lines().is_empty() && scene.model.asked().is_empty());
+    assert!(scene.lines().is_empty() && scene.model.questions().is_empty());
+}
+
+/// What is assumed about room is what the server says, and Ollama is told: else it would take its own.
+#[test]
+fn the_room_is_what_the_model_s_server_says() {
+    let scene = Scene::new();
+    let ollama = FakeModel::start(Speaks::Ollama);
+    let shown = json!({ "parameters": "num_ctx 16384", "model_info": { "llama.context_length": 131_072 } });
+    ollama.plan(|plan| plan.documents = vec![("/api/show".to_owned(), shown)]);
+    let body =
+        json!({ "scope": "house", "name": "O", "kind": "ollama", "baseUrl": ollama.base_url(), "model": "small" });
+    let connection = scene.house.owner().post("/api/v1/connections", body).expect(201).json()["id"].clone();
+    let ask =
+        json!({ "character": "Assistant", "chat": "talk", "kind": "reply", "text": "Hi", "connection": connection });
+    let shown = scene.ada.post("/api/v1/prompts", ask.clone()).expect(200).json();
+    assert_eq!((&shown["context"], &shown["contextSource"]), (&json!(16384), &json!("model")));
+    end_of(&scene.ada, &id_of(&scene.ada.post("/api/v1/generations", ask.clone()).expect(202)));
+    assert_eq!(ollama.questions()[0].body["options"]["num_ctx"], 16384);
+    assert_eq!(ollama.asked().len(), 2, "it was asked once how much room there is");
+
+    let path = format!("/api/v1/connections/{}", connection.as_str().unwrap());
+    scene.house.owner().patch(&path, json!({ "parameters": { "context": 2000 } })).expect(200);
+    let shown = scene.ada.post("/api/v1/prompts", ask).expect(200).json();
+    assert_eq!((&shown["context"], &shown["contextSource"]), (&json!(2000), &json!("set")));
+}
+
+#[test]
+fn a_server_that_does_not_say_how_much_room_there_is_holds_up_no_reply() {
+    let scene = Scene::new();
+    let body = json!({ "character": "Assistant", "chat": "talk", "kind": "reply", "text": "Hi" });
+    scene.model.does_instead(Instead::Drip(vec![b'x'; 1000], Duration::from_millis(100)));
+    let begun = Instant::now();
+    let shown = scene.ada.post("/api/v1/prompts", body).expect(200).json();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!((&shown["context"], &shown["contextSource"]), (&json!(8192), &json!("usual")));
+}
+
+/// What somebody chose in SillyTavern for models that complete plain text counts, unless the connection has a template.
+#[test]
+fn sillytavern_s_templates_are_used() {
+    let scene = Scene::new();
+    let llama = FakeModel::start(Speaks::LlamaCpp);
+    let body = json!({ "scope": "house", "name": "L", "kind": "llamacpp", "baseUrl": llama.base_url() });
+    let connection = scene.house.owner().post("/api/v1/connections", body).expect(201).json()["id"].clone();
+    let ada = scene.house.path("ada");
+    let write = |folder: &str, name: &str, json: &Value| {
+        std::fs::create_dir_all(ada.join(folder)).unwrap();
+        std::fs::write(ada.join(folder).join(format!("{name}.json")), json.to_string()).unwrap();
+    };
+    let instruct = json!({
+        "name": "Mine", "input_sequence": "[IN]", "input_suffix": "[/IN]", "output_sequence": "[OUT]",
+        "output_suffix": "[/OUT]", "system_sequence_prefix": "[SYS]", "system_sequence_suffix": "[/SYS]",
+        "stop_sequence": "[END]", "wrap": false, "macro": true, "names_behavior": "none",
+        "sequences_as_stop_strings": false,
+    });
+    write("instruct", "Mine", &instruct);
+    let story = "{{#if system}}{{system}} {{/if}}{{#if persona}}{{persona}}{{/if}}{{trim}}";
+    write("context", "Mine", &json!({ "name": "Mine", "story_string": story, "names_as_stop_strings": true }));
+    write("sysprompt", "Mine", &json!({ "name": "Mine", "content": "Speak as {{char}}." }));
+    let mut settings = scene.house.settings_of("ada");
+    let mut choose = |power_user: Value| {
+        settings["power_user"] = power_user;
+        std::fs::write(ada.join("settings.json"), settings.to_string()).unwrap();
+    };
+    let asks = |count: usize| {
+        let started = scene.starts(json!({ "text": format!("Hi {count}"), "connection": connection }));
+        end_of(&scene.ada, &id_of(&started.expect(202)));
+        let body = llama.questions().pop().unwrap().body;
+        (body["prompt"].as_str().unwrap().to_owned(), body["stop"].clone())
+    };
+    let system = json!({ "enabled": true, "name": "Mine" });
+    choose(json!({
+        // What was edited since it was saved as a preset counts.
+        "instruct": { "enabled": true, "preset": "Mine", "input_suffix": "[/ME]" },
+        "context": { "preset": "Mine" }, "sysprompt": system,
+    }));
+    let (prompt, stop) = asks(1);
+    assert_eq!(prompt, "[SYS]Speak as Assistant. [/SYS][IN]Hi 1[/ME][OUT]");
+    assert_eq!(stop, json!(["[END]", "\nAda:"]));
+
+    // Where instruct mode is off, the built-in template is as good as any.
+    choose(
+        json!({ "instruct": { "enabled": false, "preset": "Mine" }, "context": { "preset": "Mine" }, "sysprompt": system }),
+    );
+    let (prompt, _) = asks(2);
+    assert!(prompt.starts_with("<|im_start|>system\n"), "{prompt}");
+
+    // A connection's own template goes before all.
+    choose(json!({ "instruct": { "enabled": true, "preset": "Mine" }, "context": { "preset": "Mine" } }));
+    let path = format!("/api/v1/connections/{}", connection.as_str().unwrap());
+    scene.house.owner().patch(&path, json!({ "template": "Gemma" })).expect(200);
+    let (prompt, _) = asks(3);
+    assert!(prompt.contains("<start_of_turn>user\nHi 3<end_of_turn>"), "{prompt}");
+
+    // Nonsense is no reason not to talk.
+    scene.house.owner().patch(&path, json!({ "template": null })).expect(200);
+    choose(json!({ "instruct": { "enabled": true, "wrap": "perhaps" }, "context": 5, "sysprompt": [] }));
+    let (prompt, _) = asks(4);
+    assert!(prompt.starts_with("<|im_start|>system\n"), "{prompt}");
 }
 
 #[test]

@@ -87,10 +87,12 @@ define("tk-home", (element) =>
 async function takeUp(place) {
   /** @type {{items: ChatItem[]}} */
   const { items } = await get("/api/v1/chats?limit=4").catch(() => ({ items: [] }));
+  // Groups' chats go on in SillyTavern.
+  const own = items.filter((item) => item.groupName === undefined);
   undisturbed(place, () =>
-    fill(place, h("h2", { id: "recent" }, "Where you left off"), h("ul", { class: "recent" }, items.map(chat))),
+    fill(place, h("h2", { id: "recent" }, "Where you left off"), h("ul", { class: "recent" }, own.map(chat))),
   );
-  place.hidden = items.length === 0;
+  place.hidden = own.length === 0;
 }
 
 /** @param {ChatItem} item */

@@ -13,6 +13,7 @@ use super::lore::Position;
 use super::lore::scan::{self, Active, Scan};
 use super::macros::Macros;
 use super::prompt::{LeftOut, Part, Prompt};
+use super::story::Field;
 use crate::error::{Error, Result};
 use crate::models::{self, Image, Message, Role};
 
@@ -31,6 +32,7 @@ enum Slot {
     ExamplesTop,
     Examples,
     ExamplesBottom,
+    ChatStart,
     /// Between the messages, the deepest first.
     InChat(std::cmp::Reverse<u32>),
     PostHistory,
@@ -95,6 +97,7 @@ impl Assembly<'_, '_> {
         }
         let mut left_out = LeftOut { lore: active.left_out, ..LeftOut::default() };
         pieces.extend(self.placed_lore(&mut active));
+        self.tell_story(&mut pieces);
         let room = self.room_beside(&pieces, newest)?;
         let sent = self.chosen(&history, &mut pieces, room, &mut left_out);
         pieces.sort_by_key(|piece| (piece.slot, piece.rank));
@@ -138,7 +141,8 @@ impl Assembly<'_, '_> {
         let own = |prefer: bool, card: &str, usual: &str| {
             if prefer && !card.trim().is_empty() { macros.expand_over(card, usual) } else { macros.expand(usual) }
         };
-        let around = |format: &str, text: &str, raw: &str| match (text.trim().is_empty(), format.trim().is_empty()) {
+        let is_plain = |format: &str| format.trim().is_empty() || settings.story.is_some();
+        let around = |format: &str, text: &str, raw: &str| match (text.trim().is_empty(), is_plain(format)) {
             (true, _) => String::new(),
             (_, true) => macros.expand(raw),
             _ => macros.expand(format),
@@ -154,6 +158,7 @@ impl Assembly<'_, '_> {
             system(Slot::Description, "description", macros.expand(&character.description)),
             system(Slot::Personality, "personality", personality),
             system(Slot::Scenario, "scenario", scenario),
+            system(Slot::ChatStart, "chat start", macros.expand(&settings.chat_start)),
             system(Slot::PostHistory, "post-history", after),
         ];
         pieces.extend(self.between());
@@ -282,6 +287,23 @@ impl Assembly<'_, '_> {
         pieces
     }
 
+    /// Makes one piece of those before the chat, as the story string says. What it does not name is not in the prompt.
+    fn tell_story(&self, pieces: &mut Vec<Piece>) {
+        let Some(story) = &self.from.settings.story else { return };
+        pieces.sort_by_key(|piece| (piece.slot, piece.rank));
+        let (parts, rest): (Vec<Piece>, Vec<Piece>) =
+            std::mem::take(pieces).into_iter().partition(|piece| field(piece.slot).is_some());
+        let says = |wanted| {
+            let texts = parts.iter().filter(|piece| field(piece.slot) == Some(wanted)).map(|piece| piece.text.as_str());
+            texts.collect::<Vec<_>>().join("\n")
+        };
+        let text = story.tell(says, |words| self.macros.expand(words));
+        *pieces = rest;
+        if !text.trim().is_empty() {
+            pieces.push(self.piece(Slot::Main, "story", Role::System, text));
+        }
+    }
+
     /// Messages from the newest back, and examples, as far as there is room.
     fn chosen<'h>(
         &self,
@@ -294,7 +316,7 @@ impl Assembly<'_, '_> {
         let examples: Vec<Piece> = blocks
             .iter()
             .map(|block| {
-                let text = self.macros.expand(&format!("{}\n{block}", self.from.settings.example_header));
+                let text = self.macros.expand(format!("{}\n{block}", self.from.settings.example_header).trim_start());
                 self.piece(Slot::Examples, "example", Role::System, text.trim_start().to_owned())
             })
             .collect();
@@ -419,6 +441,22 @@ struct Sent<'h> {
     message: &'h HistoryMessage,
     text: String,
     tokens: usize,
+}
+
+/// By which name a story string knows what stands there.
+fn field(slot: Slot) -> Option<Field> {
+    Some(match slot {
+        Slot::BeforePrompt => Field::Top,
+        Slot::Main => Field::Main,
+        Slot::LoreBefore => Field::LoreBefore,
+        Slot::Persona => Field::Persona,
+        Slot::Description => Field::Description,
+        Slot::Personality => Field::Personality,
+        Slot::Scenario => Field::Scenario,
+        Slot::AfterScenario => Field::Bottom,
+        Slot::LoreAfter => Field::LoreAfter,
+        _ => return None,
+    })
 }
 
 fn cost(pieces: &[Piece]) -> usize {

@@ -27,6 +27,8 @@ struct PowerUser {
     persona_descriptions: Value,
     default_persona: Value,
     sysprompt: Value,
+    instruct: Value,
+    context: Value,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -82,19 +84,21 @@ impl Choices {
         }
     }
 
-    /// The texts around a chat. `as_text`: for a model that is sent one plain text.
-    pub fn prompt_settings(&self, as_text: bool) -> PromptSettings {
+    /// The texts around a chat, for a model that is sent messages.
+    pub fn chat_settings(&self) -> PromptSettings {
+        self.settings(self.chat_prompt("main"), self.chat_prompt("jailbreak"))
+    }
+
+    /// The texts around a chat, for a model that is sent one plain text; `system` is the system prompt that is chosen.
+    pub fn text_settings(&self, system: &Map<String, Value>) -> PromptSettings {
+        let is_on = system.get("enabled").and_then(Value::as_bool).unwrap_or(false);
+        let text = |field: &str| system.get(field).and_then(filled).filter(|_| is_on);
+        self.settings(text("content"), text("post_history"))
+    }
+
+    fn settings(&self, main: Option<&str>, last: Option<&str>) -> PromptSettings {
         let mut settings =
             PromptSettings { lore: LoreSettings::parse(&self.world_info_settings), ..Default::default() };
-        let system = &self.power_user.sysprompt;
-        let is_on = system.get("enabled").and_then(Value::as_bool).unwrap_or(false);
-        let (main, last) = if as_text && is_on {
-            (system.get("content").and_then(filled), system.get("post_history").and_then(filled))
-        } else if as_text {
-            (None, None)
-        } else {
-            (self.chat_prompt("main"), self.chat_prompt("jailbreak"))
-        };
         if let Some(main) = main {
             main.clone_into(&mut settings.main);
         }
@@ -102,6 +106,21 @@ impl Choices {
             last.clone_into(&mut settings.post_history);
         }
         settings
+    }
+
+    /// The system prompt for models that complete plain text, as far as the settings have it.
+    pub fn system_prompt(&self) -> &Value {
+        &self.power_user.sysprompt
+    }
+
+    /// The instruct template, as far as the settings have it.
+    pub fn instruct(&self) -> &Value {
+        &self.power_user.instruct
+    }
+
+    /// The context template, as far as the settings have it.
+    pub fn context(&self) -> &Value {
+        &self.power_user.context
     }
 
     fn chat_prompt(&self, identifier: &str) -> Option<&str> {
@@ -199,7 +218,8 @@ mod tests {
             "extension_settings": { "note": { "default": "A note", "defaultDepth": 2 }, "variables": { "global": { "x": "1" } } },
         });
         let choices = choices(&settings);
-        let (text, chat) = (choices.prompt_settings(true), choices.prompt_settings(false));
+        let system = choices.system_prompt().as_object().unwrap();
+        let (text, chat) = (choices.text_settings(system), choices.chat_settings());
         assert_eq!(
             (text.main.as_str(), text.post_history.as_str(), text.lore.scan_depth),
             ("Text main", "Text last", 7)

@@ -10,7 +10,8 @@ use time::OffsetDateTime;
 use super::choices::{Choices, Chosen};
 use super::generations::{Kind, Order};
 use super::lore::{Book, Source};
-use super::prompt::{self, Budget, Character, ContinueBy, HistoryMessage, Ingredients, Note, Prompt, Purpose, RoleOf};
+use super::prompt::{self, Budget, Character, HistoryMessage, Ingredients, Note, Prompt, Purpose, RoleOf};
+use super::templates::add_stops;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::library::cards::Card;
@@ -18,13 +19,11 @@ use crate::library::characters::Characters;
 use crate::library::chats::{ChatRef, Chats, Line, Message, Window};
 use crate::library::settings;
 use crate::models::connection::Kind as Dialect;
-use crate::models::{self, Ask, Connection, ConnectionId, Connections, Image, Role, tokens};
+use crate::models::{self, Ask, Connection, ConnectionId, Connections, Image, Parameters, Role, Room, Rooms, tokens};
 use crate::random;
 use crate::store::{FileName, Folder, Handle, Place, Store};
 
-/// The room there is where neither the connection nor the model says how much.
-pub(super) const CONTEXT: usize = 8192;
-/// Of that, kept free for an answer whose length nobody limited.
+/// Of the room there is, kept free for an answer whose length nobody limited, in tokens.
 pub(super) const RESERVE: usize = 1024;
 /// Messages that are looked at, at most.
 const MESSAGES: usize = 4000;
@@ -47,6 +46,8 @@ pub struct Sources {
     pub characters: Arc<Characters>,
     /// Connections.
     pub connections: Arc<Connections>,
+    /// How much room their models have.
+    pub rooms: Arc<Rooms>,
 }
 
 /// A prompt with all that is needed to send it.
@@ -65,8 +66,8 @@ pub struct Gathered {
     pub ask: Ask,
     /// What it is made of.
     pub prompt: Prompt,
-    /// The room there is, in tokens.
-    pub context: usize,
+    /// The room there is.
+    pub room: Room,
     /// Kept free for the answer.
     pub reserve: usize,
     /// Whether tokens were counted as the model counts them.
@@ -75,23 +76,18 @@ pub struct Gathered {
     pub is_sent: bool,
 }
 
-/// What a connection has to say about room, if it was asked.
-pub type ContextOf<'a> = &'a dyn Fn(&Connection, &str) -> Option<u32>;
-
 impl Sources {
     /// Gathers what `order` needs. Writes nothing.
-    pub fn gather(&self, order: &Order, account: &str, context_of: ContextOf<'_>) -> Result<Gathered> {
+    pub fn gather(&self, order: &Order, account: &str) -> Result<Gathered> {
         let chat = ChatRef::new(order.character.clone(), order.chat.clone())?;
         let card = self.characters.get(&order.handle, &order.character)?;
         let opened = self.chats.open(&order.handle, &chat)?;
         let metadata = opened.header.as_ref().and_then(|header| header.metadata()).cloned().unwrap_or_default();
         let ours = |field: &str| metadata.get("tavernkeep").and_then(|ours| ours.get(field)).and_then(Value::as_str);
-        let (connection, model) = self.connection(order, ours("connection"), ours("model"))?;
-        let parameters = order.parameters.clone().over(&connection.parameters);
-        let context = match parameters.context {
-            Some(context) => context as usize,
-            None => context_of(&connection, &model).map_or(CONTEXT, |context| context as usize),
-        };
+        let (mut connection, model) = self.connection(order, ours("connection"), ours("model"))?;
+        let mut parameters = order.parameters.clone().over(&connection.parameters);
+        let room = self.room(&connection, &model, &mut parameters);
+        let context = room.tokens as usize;
         let reserve = parameters.max_tokens.map_or(RESERVE, |most| most as usize).min(context / 2);
         let window = self.chats.last_messages(&order.handle, &chat, (context / SHORT).clamp(50, MESSAGES))?;
 
@@ -99,10 +95,7 @@ impl Sources {
         let choices = self.choices(&order.handle)?;
         let chosen = choices.persona(wanted, account);
         let (kind, is_sent) = self.resolve(order, &window)?;
-        let as_text = matches!(connection.kind, Dialect::LlamaCpp | Dialect::KoboldCpp | Dialect::Text);
-        let mut settings = choices.prompt_settings(as_text);
-        settings.images = !as_text;
-        settings.continue_by = if as_text { ContinueBy::Prefill } else { ContinueBy::Asking };
+        let settings = self.texts(&order.handle, &choices, &mut connection);
 
         let mut history = self.history(&order.handle, &window, settings.images);
         if kind == Kind::Swipe {
@@ -139,6 +132,11 @@ impl Sources {
             seed: u64::from_le_bytes(random::random()?),
             chat_seed: seed_of(&metadata, &order.chat),
         })?;
+        let (writer, next) = match kind {
+            Kind::Impersonate => (&chosen.persona.name, &character.name),
+            _ => (&character.name, &chosen.persona.name),
+        };
+        add_stops(&mut parameters, &settings, writer, next);
         let exact = tokens::count(&model, "a").exact;
         let mut messages = prompt.messages.clone();
         if let Some(instruction) = order.instruction.as_deref().filter(|text| !text.trim().is_empty()) {
@@ -153,11 +151,20 @@ impl Sources {
             connection,
             ask,
             prompt,
-            context,
+            room,
             reserve,
             exact,
             is_sent,
         })
+    }
+
+    /// How much room there is. Servers that can be told are told as much: Ollama would take its own, and drop the begin of a
+    /// longer prompt without a word.
+    pub(super) fn room(&self, connection: &Connection, model: &str, parameters: &mut Parameters) -> Room {
+        let key = || self.connections.key_of(connection).ok().flatten();
+        let room = Room::choose(parameters.context, || self.rooms.of(connection, model, key));
+        parameters.context = Some(room.tokens);
+        room
     }
 
     /// The settings of this person, as far as they matter here.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::lore::{Book, LoreSettings};
+use super::story::Story;
 use crate::models::{Image, Role};
 
 /// What a prompt is for.
@@ -248,8 +249,17 @@ pub struct PromptSettings {
     pub personality_format: String,
     /// Around the scenario.
     pub scenario_format: String,
+    /// How the texts before the chat are put together, where somebody chose so: as one text, with nothing around personality
+    /// and scenario but what it says itself.
+    pub story: Option<Story>,
     /// Before each example.
     pub example_header: String,
+    /// Between examples and chat.
+    pub chat_start: String,
+    /// Where an answer stops; `{{char}}` and `{{user}}` stand for whoever writes it and whoever speaks next.
+    pub stop: Vec<String>,
+    /// Whether an answer stops where the next speaker's name begins a line.
+    pub stop_at_names: bool,
     /// What asks for more of the last message.
     pub continue_nudge: String,
     /// What asks for the person's message.
@@ -282,6 +292,10 @@ impl Default for PromptSettings {
             prefer_card_post_history: true,
             personality_format: "{{char}}'s personality: {{personality}}".to_owned(),
             scenario_format: "The scene: {{scenario}}".to_owned(),
+            story: None,
+            chat_start: String::new(),
+            stop: Vec::new(),
+            stop_at_names: false,
             example_header: "An example of how {{char}} talks:".to_owned(),
             continue_nudge:
                 "Your last message was cut short. Write what comes next, starting at the very word where it \

@@ -13,4 +13,6 @@ pub mod lore;
 pub mod macros;
 pub mod programs;
 pub mod prompt;
+mod story;
 pub mod talking;
+mod templates;

@@ -3,11 +3,11 @@
 
 use serde_json::Map;
 
-use super::gather::{CONTEXT, RESERVE, Sources, character, now};
+use super::gather::{RESERVE, Sources, character, now};
 use super::prompt::{self, Budget, HistoryMessage, Ingredients, Purpose};
+use super::templates::add_stops;
 use crate::error::Result;
 use crate::library::cards::Card;
-use crate::models::connection::Kind as Dialect;
 use crate::models::{Ask, Connection, Message, Parameters, Part, Role, tokens};
 use crate::random;
 use crate::store::{FileName, Handle};
@@ -22,8 +22,8 @@ pub struct Question<'a> {
     pub character: &'a FileName,
     /// What was said so far, the oldest first.
     pub said: Vec<Message>,
-    /// By which connection.
-    pub connection: &'a Connection,
+    /// By which connection; it gets the template that is to be used.
+    pub connection: &'a mut Connection,
     /// Which model.
     pub model: &'a str,
     /// How.
@@ -33,15 +33,13 @@ pub struct Question<'a> {
 impl Sources {
     /// What the model is to be asked.
     pub fn gather_question(&self, question: Question<'_>) -> Result<Ask> {
-        let Question { handle, account, character: id, said, connection, model, parameters } = question;
+        let Question { handle, account, character: id, said, connection, model, mut parameters } = question;
         let card: Card = self.characters.get(handle, id)?;
         let choices = self.choices(handle)?;
         let chosen = choices.persona(None, account);
         let metadata = Map::new();
-        let as_text = matches!(connection.kind, Dialect::LlamaCpp | Dialect::KoboldCpp | Dialect::Text);
-        let mut settings = choices.prompt_settings(as_text);
-        settings.images = !as_text;
-        let context = parameters.context.map_or(CONTEXT, |context| context as usize);
+        let settings = self.texts(handle, &choices, connection);
+        let context = self.room(connection, model, &mut parameters).tokens as usize;
         let reserve = parameters.max_tokens.map_or(RESERVE, |most| most as usize).min(context / 2);
         let history: Vec<HistoryMessage> = said
             .into_iter()
@@ -80,6 +78,7 @@ impl Sources {
             seed: u64::from_le_bytes(random::random()?),
             chat_seed: 0,
         })?;
+        add_stops(&mut parameters, &settings, card.name(), &chosen.persona.name);
         Ok(Ask { model: model.to_owned(), messages: prompt.messages, parameters })
     }
 }

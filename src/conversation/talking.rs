@@ -149,10 +149,10 @@ impl Talking {
         &self.sources.chats
     }
 
-    /// What `order` comes to. Writes nothing, and asks nobody.
+    /// What `order` comes to. Writes nothing, and asks nobody but how much room there is.
     pub fn gather(&self, order: &Order) -> Result<Gathered> {
         let account = self.accounts.listing()?.get(&order.handle).map(|account| account.name.clone());
-        self.sources.gather(order, account.as_deref().unwrap_or("User"), &|_, _| None)
+        self.sources.gather(order, account.as_deref().unwrap_or("User"))
     }
 
     /// Puts a reply into `chat`, where it belongs if that is still there, else at the end. `again`: it may be there already.
@@ -258,7 +258,8 @@ impl Talking {
     /// The chat under its new name: renaming keeps the word by which SillyTavern knows a chat.
     fn renamed(&self, errand: &Errand) -> Result<Option<ChatRef>> {
         let Some(integrity) = &errand.integrity else { return Ok(None) };
-        for (chat, _) in self.chats().all(&errand.handle)? {
+        let all = self.chats().all(&errand.handle)?;
+        for (chat, _) in all.into_iter().filter(|(chat, _)| !chat.is_group()) {
             let opened = self.chats().open(&errand.handle, &chat);
             let header = opened.ok().and_then(|opened| opened.header);
             if header.as_ref().and_then(|header| header.integrity()) == Some(integrity) {
@@ -293,7 +294,7 @@ impl Talking {
 }
 
 /// The line before a connection is everybody's who uses it.
-fn line(connection: &Connection) -> String {
+pub fn line(connection: &Connection) -> String {
     match &connection.holder {
         Holder::House => format!("house/{}", connection.id),
         Holder::User(handle) => format!("{handle}/{}", connection.id),

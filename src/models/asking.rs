@@ -179,15 +179,18 @@ fn request(prepared: &Prepared, waits: Waits) -> Result<Request> {
     })
 }
 
-/// Gets a JSON document, such as a list of models.
+/// Gets a JSON document, such as a list of models; with a body it is asked for by `POST`.
 pub(super) async fn document(
     egress: &Egress,
     reach: Reach,
     target: Target,
     headers: HeaderMap,
+    body: Option<Value>,
     words: &Words,
 ) -> Result<Value> {
-    let request = Request { method: Method::GET, target, headers, body: None, patience: DOCUMENT_PATIENCE };
+    let method = if body.is_some() { Method::POST } else { Method::GET };
+    let body = body.map(|body| Bytes::from(body.to_string()));
+    let request = Request { method, target, headers, body, patience: DOCUMENT_PATIENCE };
     let response = egress.send(reach, request).await.map_err(|failure| words.failure(&failure))?;
     let (status, headers) = (response.status, response.headers.clone());
     let limit = if status == 200 { MAX_DOCUMENT } else { MAX_REFUSAL };

@@ -129,6 +129,15 @@ pub struct Changes {
     pub key: Option<Option<Key>>,
 }
 
+/// A connection that was changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Updated {
+    /// As it is now.
+    pub connection: Connection,
+    /// Whether its key was removed, because it leads to another server than the key was entered for.
+    pub key_dropped: bool,
+}
+
 /// Tells `null` from a field that is not there.
 fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
     Option::<String>::deserialize(value).map(Some)
@@ -290,25 +299,28 @@ impl Connections {
         })
     }
 
-    /// Changes a connection.
-    pub fn update(&self, by: By<'_>, handle: &Handle, id: &ConnectionId, changes: Changes) -> Result<Connection> {
+    /// Changes a connection. A key goes to the server that it was entered for: where the connection leads to another one now,
+    /// the key is removed first, unless a new one comes with the change.
+    pub fn update(&self, by: By<'_>, handle: &Handle, id: &ConnectionId, changes: Changes) -> Result<Updated> {
         let holder = self.changing(by, handle, id)?;
         let name = changes.name.as_deref().map(check_name).transpose()?;
         let model = changes.model.map(check_model).transpose()?;
         let template = changes.template.map(check_template).transpose()?;
+        let before = self.read(&holder, id)?;
+        let kind = changes.kind.unwrap_or(before.kind);
+        let base_url = match &changes.base_url {
+            Some(address) => check_address(kind, Some(address.as_str()))?,
+            // Another kind of server is somewhere else.
+            None if kind != before.kind => check_address(kind, None)?,
+            None => before.base_url.clone(),
+        };
+        let had_key = origin(&base_url) != origin(&before.base_url) && self.drop_key(&holder, id)?;
         let record = self.store.writing(&owner(&holder), |writer| {
             let mut record = self.read(&holder, id)?;
-            if changes.kind.is_some() || changes.base_url.is_some() {
-                let kind = changes.kind.unwrap_or(record.kind);
-                let address = match &changes.base_url {
-                    Some(address) => Some(address.as_str()),
-                    // Another kind of server is somewhere else.
-                    None if kind != record.kind => None,
-                    None => Some(record.base_url.as_str()),
-                };
-                record.base_url = check_address(kind, address)?;
-                record.kind = kind;
+            if record.base_url != before.base_url {
+                return Err(changed_meanwhile());
             }
+            (record.kind, record.base_url) = (kind, base_url);
             record.name = name.unwrap_or(record.name);
             record.model = model.unwrap_or(record.model);
             record.parameters = changes.parameters.unwrap_or(record.parameters);
@@ -317,13 +329,22 @@ impl Connections {
             writer.write(&file(&holder, id)?, &text, Expect::Anything)?;
             Ok(record)
         })?;
+        let key_dropped = had_key && changes.key.is_none();
         match changes.key {
             None => {}
             Some(Some(key)) => self.vault.put(&holder, id.as_str(), &key)?,
             Some(None) => self.vault.remove(&holder, id.as_str())?,
         }
-        self.note(by, &holder, &record, "changed");
-        Ok(record.into_connection(&holder))
+        self.note(by, &holder, &record, if key_dropped { "changed, and its key removed" } else { "changed" });
+        Ok(Updated { connection: record.into_connection(&holder), key_dropped })
+    }
+
+    /// Removes a connection's key; whether there was one, be it readable or not.
+    fn drop_key(&self, holder: &Holder, id: &ConnectionId) -> Result<bool> {
+        let held = self.vault.held(holder)?;
+        let is_there = held.names.contains(id.as_str()) || held.lost.contains(id.as_str());
+        self.vault.remove(holder, id.as_str())?;
+        Ok(is_there)
     }
 
     /// Removes a connection with its key, and says whose it was. The key goes first: it is never left behind.
@@ -497,6 +518,15 @@ fn check_address(kind: Kind, address: Option<&str>) -> Result<String> {
         return Err(bad("it ends before any ? or #"));
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Which server an address is of: scheme, host and port; none of nowhere.
+fn origin(address: &str) -> Option<String> {
+    reqwest::Url::parse(address).ok().map(|url| url.origin().ascii_serialization())
+}
+
+fn changed_meanwhile() -> Error {
+    Error::conflict("stale", "This connection was changed meanwhile, in another window perhaps. Load it again.")
 }
 
 fn not_there() -> Error {

@@ -54,11 +54,17 @@ struct Answers {
 impl Models {
     /// The model servers on this machine that `holder` may ask. `ours` is the port of this server.
     pub async fn discover(&self, holder: &Holder, ours: u16) -> Vec<Found> {
+        let ports: Vec<u16> = PORTS.into_iter().filter(|port| *port != ours).collect();
+        self.discover_at(holder, &ports).await
+    }
+
+    /// Those at these ports, in their order.
+    async fn discover_at(&self, holder: &Holder, ports: &[u16]) -> Vec<Found> {
         let reach = match holder {
             Holder::House => Reach::House,
             Holder::User(_) => Reach::Own,
         };
-        let looks = PORTS.iter().filter(|port| **port != ours).map(|port| self.look_at(reach, *port));
+        let looks = ports.iter().map(|port| self.look_at(reach, *port));
         join_all(looks).await.into_iter().flatten().collect()
     }
 
@@ -143,8 +149,70 @@ fn ids(list: &Value, field: &str) -> Option<Vec<ModelInfo>> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+    use std::time::Instant;
+
+    use super::super::fake::{FakeModel, Instead, Speaks};
     use super::*;
+    use crate::config::{Config, PrivateHosts};
     use serde_json::json;
+
+    fn models(hosts: &[&str]) -> Models {
+        let mut config = Config::for_testing("unused");
+        config.enable_user_accounts = true;
+        config.models.allow_private_hosts = PrivateHosts::parse(hosts.iter().copied()).unwrap();
+        Models::new(&config)
+    }
+
+    /// Real servers at real ports, among them some that are none, are silent, talk nonsense or never end.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn servers_are_found_where_they_are() {
+        let ollama = FakeModel::start(Speaks::Ollama);
+        let openai = FakeModel::start(Speaks::OpenAi);
+        let llama = FakeModel::start(Speaks::LlamaCpp);
+        let kobold = FakeModel::start(Speaks::KoboldCpp);
+        kobold.plan(|plan| {
+            let version = json!({ "result": "KoboldCpp", "version": "1.90" });
+            plan.documents = vec![("/api/extra/version".to_owned(), version)];
+        });
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endless = FakeModel::start(Speaks::OpenAi);
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
+        endless.does_instead(Instead::Flood(head.to_owned(), vec![b'['; 65536]));
+        let slow = FakeModel::start(Speaks::OpenAi);
+        slow.does_instead(Instead::Drip(vec![b'x'; 10_000], Duration::from_millis(50)));
+        let page = FakeModel::start(Speaks::OpenAi);
+        page.does_instead(Instead::Status(200, "<html>".to_owned()));
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let all = [&ollama, &openai, &llama, &kobold, &endless, &slow, &page].map(|model| model.address().port());
+        let ports = [&all[..], &[silent.local_addr().unwrap().port(), nobody]].concat();
+
+        let begun = Instant::now();
+        let found = models(&["127.0.0.1"]).discover_at(&Holder::House, &ports).await;
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        let told: Vec<(Kind, &str, String, usize)> =
+            found.into_iter().map(|found| (found.kind, found.name, found.base_url, found.models.len())).collect();
+        assert_eq!(
+            told,
+            [
+                (Kind::Ollama, "Ollama", ollama.base_url(), 2),
+                (Kind::OpenAi, "OpenAI-compatible server", openai.base_url(), 2),
+                (Kind::OpenAi, "llama.cpp", format!("{}/v1", llama.base_url()), 2),
+                (Kind::KoboldCpp, "KoboldCpp", kobold.base_url(), 1),
+            ]
+        );
+        assert!(ollama.asked().iter().all(|asked| asked.method == "GET" && asked.header("authorization").is_none()));
+    }
+
+    /// Whoever may not reach a port learns nothing of it, and nobody is asked there.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn ports_that_one_may_not_reach_are_not_asked() {
+        let model = FakeModel::start(Speaks::Ollama);
+        let ada = Holder::User(crate::store::Handle::parse("ada").unwrap());
+        assert_eq!(models(&[]).discover_at(&ada, &[model.address().port()]).await, []);
+        assert_eq!(model.connections(), 0);
+        assert_eq!(models(&["127.0.0.1"]).discover_at(&ada, &[model.address().port()]).await.len(), 1);
+    }
 
     fn found(port: u16, answers: Answers) -> Option<(Kind, &'static str, String, Vec<String>)> {
         let found = recognise(&format!("http://127.0.0.1:{port}"), port, &answers)?;

@@ -8,7 +8,7 @@ use super::asking::{Decoder, Out, Prepared};
 use super::frames::{Frame, Framing};
 use super::openai::{json_headers, set};
 use super::words::Problem;
-use super::{Ask, Connection, Finish, Key, Message, ModelInfo, Parameters, Part, Role, Usage};
+use super::{Ask, Connection, Finish, Key, Message, ModelInfo, Parameters, Part, Role, Usage, room};
 use crate::egress::{HeaderMap, HeaderName, Target};
 use crate::error::Result;
 
@@ -169,14 +169,18 @@ pub(super) fn models(list: &Value) -> Option<Vec<ModelInfo>> {
             return None;
         }
         let id = model.get("name")?.as_str()?;
-        let context = model.get("inputTokenLimit").and_then(Value::as_u64);
         Some(ModelInfo {
             id: id.strip_prefix("models/").unwrap_or(id).to_owned(),
             name: model.get("displayName").and_then(Value::as_str).map(str::to_owned),
-            context: context.and_then(|context| u32::try_from(context).ok()),
+            context: context(model),
         })
     });
     Some(models.collect())
+}
+
+/// The room that a model has, of what is said about it.
+pub(super) fn context(model: &Value) -> Option<u32> {
+    model.get("inputTokenLimit").and_then(room::tokens)
 }
 
 #[cfg(test)]

@@ -115,6 +115,10 @@ pub struct Rendered {
 }
 
 impl Template {
+    /// Fields that had another name in older templates, with the name of today.
+    pub const FORMER_NAMES: [(&'static str, &'static str); 2] =
+        [("system_sequence_prefix", "story_string_prefix"), ("system_sequence_suffix", "story_string_suffix")];
+
     /// The names of the built-in templates.
     pub fn names() -> [&'static str; 7] {
         ["ChatML", "Llama 3", "Mistral", "Mistral V3", "Gemma", "Alpaca", "Vicuna"]

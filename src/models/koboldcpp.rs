@@ -6,9 +6,12 @@ use super::asking::{Decoder, Out, Prepared};
 use super::frames::{Frame, Framing};
 use super::openai::set;
 use super::words::Problem;
-use super::{Ask, Connection, Finish, Key, ModelInfo, openai, text};
+use super::{Ask, Connection, Finish, Key, ModelInfo, openai, room, text};
 use crate::egress::Target;
 use crate::error::Result;
+
+/// Where it tells with how much room it was started.
+pub(super) const CONTEXT: [&str; 3] = ["api", "extra", "true_max_context_length"];
 
 /// A place of the interface, which lies at the root whatever is below it.
 pub(super) fn place(base: &Target, parts: &[&str]) -> Target {
@@ -79,10 +82,14 @@ impl Decoder for Tokens {
 /// The one model that it has loaded, and the context that it was started with, if it says so.
 pub(super) fn models(model: &Value, context: Option<&Value>) -> Option<Vec<ModelInfo>> {
     let id = model.get("result")?.as_str()?;
-    let context = context.and_then(|context| context.get("value")?.as_u64());
     Some(vec![ModelInfo {
         id: id.strip_prefix("koboldcpp/").unwrap_or(id).to_owned(),
         name: None,
-        context: context.and_then(|context| u32::try_from(context).ok()),
+        context: context.and_then(self::context),
     }])
+}
+
+/// The room that it was started with.
+pub(super) fn context(said: &Value) -> Option<u32> {
+    said.get("value").and_then(room::tokens)
 }

@@ -6,7 +6,7 @@ use super::asking::{Decoder, Out, Prepared};
 use super::frames::{Frame, Framing};
 use super::openai::set;
 use super::words::Problem;
-use super::{Ask, Connection, Finish, Key, ModelInfo, Usage, openai, text};
+use super::{Ask, Connection, Finish, Key, ModelInfo, Usage, openai, room, text};
 use crate::egress::Target;
 use crate::error::Result;
 
@@ -86,9 +86,13 @@ impl Decoder for Chunks {
 /// The models of a list, with the context that the server was started with, if it says so.
 pub(super) fn models(list: &Value, props: Option<&Value>) -> Option<Vec<ModelInfo>> {
     let mut models = openai::models(list)?;
-    let context = props.and_then(|props| props.pointer("/default_generation_settings/n_ctx")?.as_u64());
-    if let Some(context) = context.and_then(|context| u32::try_from(context).ok()) {
+    if let Some(context) = props.and_then(context) {
         models.iter_mut().for_each(|model| model.context = Some(context));
     }
     Some(models)
+}
+
+/// The room that it was started with, of what it says about itself at `/props`.
+pub(super) fn context(props: &Value) -> Option<u32> {
+    props.pointer("/default_generation_settings/n_ctx").and_then(room::tokens)
 }

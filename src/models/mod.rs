@@ -6,7 +6,7 @@
 //!   `frames` tells messages apart in what comes in, `think` tells thinking from answer, `words` says what went wrong
 //!   `stops` keeps words at which an answer stops out of it
 //! - [`instruct`] writes a conversation down as one text, for those that complete text
-//! - [`tokens`] counts
+//! - [`tokens`] counts, [`room`] knows how many a model can hold
 
 mod anthropic;
 pub mod ask;
@@ -27,6 +27,7 @@ mod llamacpp;
 mod ollama;
 mod openai;
 pub mod presets;
+pub mod room;
 mod stops;
 mod text;
 mod think;
@@ -40,6 +41,7 @@ pub use ask::{Ask, Finish, Image, Message, Parameters, Part, Piece, Pieces, Role
 pub use connection::{Connection, ConnectionId, Holder, Kind};
 pub use connections::Connections;
 pub use key::Key;
+pub use room::{Room, Rooms};
 pub use usage::Ledger;
 pub use vault::Vault;
 
@@ -102,8 +104,9 @@ impl Models {
         let base = Target::parse(&connection.base_url)?;
         let words = Words::about(connection, base.origin(), key.clone());
         let key = key.as_ref();
-        let get =
-            async |target, headers| asking::document(&self.egress, reach(connection), target, headers, &words).await;
+        let get = async |target, headers| {
+            asking::document(&self.egress, reach(connection), target, headers, None, &words).await
+        };
         let models = match connection.kind {
             Kind::Echo => Some(echo::models()),
             Kind::OpenAi | Kind::Text => {
@@ -127,7 +130,7 @@ impl Models {
             Kind::KoboldCpp => {
                 let headers = openai::headers(&base, key)?;
                 let model = get(koboldcpp::place(&base, &["api", "v1", "model"]), headers.clone()).await?;
-                let context = koboldcpp::place(&base, &["api", "extra", "true_max_context_length"]);
+                let context = koboldcpp::place(&base, &koboldcpp::CONTEXT);
                 koboldcpp::models(&model, get(context, headers).await.ok().as_ref())
             }
         };

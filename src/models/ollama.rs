@@ -9,7 +9,7 @@ use super::asking::{Decoder, Out, Prepared};
 use super::frames::{Frame, Framing};
 use super::openai::{json_headers, set};
 use super::words::Problem;
-use super::{Ask, Connection, Finish, Key, Message, ModelInfo, Parameters, Part, Role, Usage};
+use super::{Ask, Connection, Finish, Key, Message, ModelInfo, Parameters, Part, Role, Usage, room};
 use crate::egress::{HeaderMap, HeaderName, Target};
 use crate::error::Result;
 
@@ -152,4 +152,15 @@ pub(super) fn models(list: &Value) -> Option<Vec<ModelInfo>> {
         Some(ModelInfo { id, name: None, context: None })
     });
     Some(models.collect())
+}
+
+/// The room that a model is to have, of what `/api/show` says. What its author has set counts; else it is at most `usual`:
+/// Ollama sets memory aside for all of the room that it is asked for, and a model could often hold far more than there is.
+pub(super) fn context(shown: &Value, usual: u32) -> Option<u32> {
+    let parameters = shown.get("parameters").and_then(Value::as_str).unwrap_or_default();
+    let set = parameters.lines().find_map(|line| line.trim().strip_prefix("num_ctx")?.trim().parse().ok());
+    let info = shown.get("model_info").and_then(Value::as_object);
+    let length = info.into_iter().flatten().find(|(name, _)| name.ends_with(".context_length"));
+    let holds = length.and_then(|(_, value)| room::tokens(value));
+    set.filter(|set| *set > 0).or(holds.map(|holds| holds.min(usual)))
 }

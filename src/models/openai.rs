@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::asking::{Decoder, Out, Prepared, leave_out};
 use super::frames::{Frame, Framing};
 use super::words::Problem;
-use super::{Ask, Connection, Finish, Image, Key, Message, ModelInfo, Parameters, Part, Role, Usage};
+use super::{Ask, Connection, Finish, Image, Key, Message, ModelInfo, Parameters, Part, Role, Usage, room};
 use crate::egress::{HeaderMap, HeaderName, Target};
 use crate::error::Result;
 
@@ -350,16 +350,27 @@ pub(super) fn models(list: &Value) -> Option<Vec<ModelInfo>> {
     let models = list.iter().filter_map(|model| {
         let id = model.get("id")?.as_str()?.to_owned();
         let text = |name: &str| model.get(name).and_then(Value::as_str).map(str::to_owned);
-        let places =
-            ["/context_length", "/context_window", "/max_model_len", "/max_context_length", "/meta/n_ctx_train"];
-        let context = places.iter().find_map(|place| model.pointer(place)?.as_u64());
-        Some(ModelInfo {
-            name: text("display_name").or_else(|| text("name")).filter(|name| *name != id),
-            context: context.and_then(|context| u32::try_from(context).ok()),
-            id,
-        })
+        // OpenRouter and Together, Groq, vLLM, Mistral, Anthropic, llama.cpp. What a model was trained with is not what a
+        // server has room for, and is not looked at.
+        let places = [
+            "/context_length",
+            "/context_window",
+            "/max_model_len",
+            "/max_context_length",
+            "/max_input_tokens",
+            "/meta/n_ctx",
+        ];
+        let context = places.iter().find_map(|place| room::tokens(model.pointer(place)?));
+        Some(ModelInfo { name: text("display_name").or_else(|| text("name")).filter(|name| *name != id), context, id })
     });
     Some(models.collect())
+}
+
+/// The room with which LM Studio has loaded a model, of its own list of models. One that is not loaded gets its usual.
+pub(super) fn loaded_context(list: &Value, model: &str) -> Option<u32> {
+    let models = list.get("data")?.as_array()?;
+    let loaded = models.iter().find(|entry| entry.get("id").and_then(Value::as_str) == Some(model))?;
+    room::tokens(loaded.get("loaded_context_length")?)
 }
 
 #[cfg(test)]

@@ -49,10 +49,18 @@ impl Folder {
     pub const CHARACTERS: Self = Self("characters");
     /// Chats, one folder a character.
     pub const CHATS: Self = Self("chats");
+    /// Chats of groups of characters.
+    pub const GROUP_CHATS: Self = Self("group chats");
     /// Groups of characters.
     pub const GROUPS: Self = Self("groups");
     /// Lorebooks.
     pub const WORLDS: Self = Self("worlds");
+    /// SillyTavern's instruct templates.
+    pub const INSTRUCT: Self = Self("instruct");
+    /// SillyTavern's context templates.
+    pub const CONTEXT: Self = Self("context");
+    /// SillyTavern's system prompts.
+    pub const SYSTEM_PROMPTS: Self = Self("sysprompt");
     /// What was found in people's cards: derived, may be deleted at any time.
     pub const CARD_INDEX: Self = Self("index/characters");
     /// Small pictures of characters, in the size of SillyTavern's client.

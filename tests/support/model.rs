@@ -86,6 +86,8 @@ pub struct Plan {
     pub instead: Option<Instead>,
     /// The models that it has.
     pub models: Vec<String>,
+    /// What is at these paths, beside what its dialect has there.
+    pub documents: Vec<(String, Value)>,
 }
 
 /// What it was asked.
@@ -142,6 +144,7 @@ impl FakeModel {
             split: None,
             instead: None,
             models: vec!["small".into(), "large".into()],
+            documents: Vec::new(),
         };
         let inner = Arc::new(Inner {
             speaks,
@@ -205,6 +208,13 @@ impl FakeModel {
     /// Everything it was asked.
     pub fn asked(&self) -> Vec<Asked> {
         self.inner.asked.lock().unwrap().clone()
+    }
+
+    /// What it was asked for words, in a dialect's own way: neither lists nor what it is.
+    pub fn questions(&self) -> Vec<Asked> {
+        let is_question =
+            |asked: &Asked| is_question(self.inner.speaks, asked.path.split('?').next().unwrap_or_default());
+        self.asked().into_iter().filter(|asked| asked.method == "POST" && is_question(asked)).collect()
     }
 
     /// The last question, lists of models included.
@@ -277,6 +287,9 @@ fn answer(inner: &Inner, stream: &TcpStream, asked: &Asked) -> io::Result<()> {
         return do_instead(stream, instead);
     }
     let path = asked.path.split('?').next().unwrap_or_default();
+    if let Some((_, document)) = plan.documents.iter().find(|(known, _)| known == path) {
+        return send(stream, 200, "", &document.to_string());
+    }
     if asked.method == "GET" {
         return match list(inner.speaks, path, &plan.models) {
             Some(list) => send(stream, 200, "", &list.to_string()),

@@ -25,6 +25,9 @@ const parts = {
   "post-history": "The last instruction",
 };
 
+/** Who says how much the model can hold. */
+const roomFrom = { set: "", model: " (as the model's server tells)", usual: " (nobody says how much it can hold)" };
+
 /** @param {string} words */
 const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 
@@ -53,7 +56,7 @@ export function showPrompt(room, draft) {
         h(
           "p",
           { class: "section-words" },
-          `${capital(tokens(prompt.tokens, prompt.exact))} of ${prompt.context.toLocaleString()}, ${prompt.reserved.toLocaleString()} of them kept free for the reply. `,
+          `${capital(tokens(prompt.tokens, prompt.exact))} of ${prompt.context.toLocaleString()}${roomFrom[prompt.contextSource]}, ${prompt.reserved.toLocaleString()} of them kept free for the reply. `,
           prompt.exact ? "Counted with the model's own tokenizer." : "An estimate: this model's tokenizer is not known here.",
           left.messages > 0 && ` ${count(left.messages, "older message")} did not fit.`,
           left.lore > 0 && ` ${count(left.lore, "lorebook entry", "lorebook entries")} did not fit.`,

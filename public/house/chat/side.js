@@ -5,7 +5,7 @@ import { ago, count } from "../format.js";
 import { icon } from "../icons.js";
 import { setMarkup } from "../markup.js";
 import { errorPanel } from "../messages.js";
-import { chatPath, ownPicture, settled } from "../shelf/parts.js";
+import { chatPath, groupChatPath, ownPicture, settled } from "../shelf/parts.js";
 import { chatName } from "./names.js";
 
 /** @import {Character, ChatItem, Hit} from "./types.js" */
@@ -81,8 +81,8 @@ export class Side {
 
   async more() {
     const next = await get(`/api/v1/chats?limit=${CHATS}&offset=${this.chats.length}`);
-    const known = new Set(this.chats.map((chat) => `${chat.character}/${chat.chat}`));
-    this.chats.push(...next.items.filter((/** @type {ChatItem} */ chat) => !known.has(`${chat.character}/${chat.chat}`)));
+    const known = new Set(this.chats.map((chat) => `${chat.character ?? ""}/${chat.chat}`));
+    this.chats.push(...next.items.filter((/** @type {ChatItem} */ chat) => !known.has(`${chat.character ?? ""}/${chat.chat}`)));
     this.total = next.total;
     this.draw();
   }
@@ -110,6 +110,7 @@ export class Side {
 
   /** @param {ChatItem} item */
   chat(item) {
+    if (item.groupName !== undefined) return this.groupChat(item, plain(item.preview));
     const now = this.page.current();
     const here = now?.character === item.character && now.chat === item.chat;
     return this.row(
@@ -121,6 +122,24 @@ export class Side {
       item.pinned ? icon("pin", "pinned") : h("span", { class: "when" }, item.modified ? ago(item.modified) : ""),
       () => this.page.open(item.character, item.chat),
       here,
+    );
+  }
+
+  /**
+   * A chat of one of SillyTavern's groups: it can be taken along to read, and not be written to here.
+   * @param {ChatItem | Hit} item @param {import("../dom.js").Child} words
+   */
+  groupChat(item, words) {
+    const path = groupChatPath(item.chat);
+    const index = "index" in item ? item.index : "";
+    return this.row(
+      `group:${item.chat}/${index}`,
+      path,
+      small(undefined),
+      h("bdi", null, item.groupName ?? ""),
+      words,
+      h("span", { class: "when", title: "A group chat: read it here as a text, and write to it in SillyTavern" }, "Group"),
+      () => location.assign(path),
     );
   }
 
@@ -168,7 +187,7 @@ export class Side {
       return;
     }
     const low = words.toLowerCase();
-    const chats = this.chats.filter((chat) => `${chat.characterName} ${chat.chat} ${chat.preview ?? ""}`.toLowerCase().includes(low)).slice(0, 12);
+    const chats = this.chats.filter((chat) => `${chat.characterName ?? chat.groupName} ${chat.chat} ${chat.preview ?? ""}`.toLowerCase().includes(low)).slice(0, 12);
     const query = encodeURIComponent(words);
     const [characters, hits] = await Promise.all([
       get(`/api/v1/characters?q=${query}&limit=20`).catch(() => ({ items: [], total: 0 })),
@@ -192,6 +211,7 @@ export class Side {
   hit(hit) {
     const snippet = h("span", null);
     setMarkup(snippet, hit.snippet);
+    if (hit.groupName !== undefined) return this.groupChat(hit, snippet);
     const face = this.characters.find((one) => one.id === hit.character)?.avatar ?? `/api/v1/characters/${encodeURIComponent(hit.character)}/picture`;
     return this.row(
       `hit:${hit.character}/${hit.chat}/${hit.index}`,

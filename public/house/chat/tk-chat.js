@@ -130,7 +130,7 @@ class Page {
       await this.open(character, asked("chat") || undefined, message === "" ? undefined : Number(message), true);
       return;
     }
-    const recent = this.side.chats[0];
+    const recent = this.side.chats.find((chat) => chat.character !== undefined);
     if (recent) await this.open(recent.character, recent.chat, undefined, true);
     else this.empty();
   }
@@ -535,7 +535,7 @@ class Page {
     const gone = await del(room.path);
     this.close();
     await this.side.load();
-    const next = this.side.chats[0];
+    const next = this.side.chats.find((chat) => chat.character !== undefined);
     if (next) await this.open(next.character, next.chat);
     else {
       history.pushState(null, "", "/chat");

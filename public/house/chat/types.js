@@ -32,9 +32,11 @@
  * @property {Message[]} messages
  * @property {string | null} [generation]
  *
- * @typedef {object} ChatItem
+ * @typedef {object} ChatItem of a group's chat there are `group` and `groupName` in place of the character
  * @property {string} character
  * @property {string} characterName
+ * @property {string | null} [group]
+ * @property {string} [groupName]
  * @property {string} [avatar]
  * @property {string} chat
  * @property {number} messages
@@ -50,13 +52,14 @@
  * @typedef {{id: string, name: string, avatar: string, default?: boolean, description?: string}} Persona
  * @typedef {{default: string | null, items: Persona[]}} Personas
  *
- * @typedef {{character: string, characterName: string, chat: string, index: number, name: string, snippet: string}} Hit
+ * @typedef {{character: string, characterName: string, groupName?: string, chat: string, index: number, name: string, snippet: string}} Hit
  *
  * @typedef {{name: string, role: string, text: string, tokens: number, depth?: number}} PromptPart
  * @typedef {object} Prompt
  * @property {string} connection
  * @property {string} model
  * @property {number} context
+ * @property {"set" | "model" | "usual"} contextSource
  * @property {number} reserved
  * @property {PromptPart[]} parts
  * @property {number} tokens

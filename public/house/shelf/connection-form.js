@@ -32,7 +32,7 @@ const templates = ["ChatML", "Llama 3", "Mistral", "Mistral V3", "Gemma", "Alpac
 const numbers = [
   ["temperature", "Temperature", { min: "0", max: "2", step: "0.05" }, "Higher is bolder."],
   ["maxTokens", "Longest reply", { min: "1", step: "1" }, "In tokens."],
-  ["context", "Context", { min: "256", step: "1" }, "Prompt and reply together, in tokens."],
+  ["context", "Context", { min: "256", step: "1" }, "Prompt and reply together, in tokens. Empty: as the server tells, else 8192."],
   ["topP", "Top P", { min: "0", max: "1", step: "0.01" }, ""],
   ["topK", "Top K", { min: "0", step: "1" }, ""],
   ["minP", "Min P", { min: "0", max: "1", step: "0.01" }, ""],
@@ -167,7 +167,8 @@ export async function connectionForm(connection, me, again, scope = "own") {
         ? await patch(`/api/v1/connections/${part(connection.id)}`, wanted)
         : await post("/api/v1/connections", { scope: whose.input.value, ...withoutNulls(wanted) });
       close();
-      say(connection ? `${saved.name} is saved.` : `${saved.name} is connected.`);
+      const moved = saved.keyDropped ? " It leads to another server now, so its key was removed: enter the one for that server." : "";
+      say(connection ? `${saved.name} is saved.${moved}` : `${saved.name} is connected.`);
       await again();
     },
   });

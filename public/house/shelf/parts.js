@@ -157,6 +157,9 @@ export function chatPath({ character, chat, message }) {
   return `/chat?${query}`;
 }
 
+/** A group's chat as a text to be taken along: groups are SillyTavern's. @param {string} chat */
+export const groupChatPath = (chat) => `/api/v1/group-chats/${part(chat)}/export?format=text`;
+
 /** An id as a part of a path. @param {string} id */
 export const part = (id) => encodeURIComponent(id);
 

@@ -7,7 +7,7 @@ import { icon } from "../icons.js";
 import { follow } from "../live.js";
 import { setMarkup } from "../markup.js";
 import { errorPanel } from "../messages.js";
-import { address, asked, chatPath, emptyRoom, pageHead, settled } from "./parts.js";
+import { address, asked, chatPath, emptyRoom, groupChatPath, pageHead, settled } from "./parts.js";
 
 /** @import {Hit, Hits} from "./types.js" */
 
@@ -152,11 +152,12 @@ function hit(hit) {
     null,
     h(
       "a",
-      { class: "hit", href: chatPath({ character: hit.character, chat: hit.chat, message: hit.index }) },
+      { class: "hit", href: hit.groupName === undefined ? chatPath({ character: hit.character, chat: hit.chat, message: hit.index }) : groupChatPath(hit.chat) },
       h(
         "span",
         { class: "hit-head" },
-        h("strong", null, h("bdi", null, hit.characterName)),
+        h("strong", null, h("bdi", null, hit.groupName ?? hit.characterName)),
+        hit.groupName !== undefined && h("span", { class: "hint" }, "Group"),
         h("span", { class: "hint" }, h("bdi", null, hit.chat)),
       ),
       h(

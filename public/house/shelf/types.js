@@ -70,9 +70,10 @@
  * @typedef {{prompt: number, completion: number, requests: number}} Spent
  * @typedef {{days: ({date: string, connection: string, model: string} & Spent)[], total: Spent}} Usage
  *
- * @typedef {object} Hit
+ * @typedef {object} Hit in a group's chat there is `groupName` in place of the character
  * @property {string} character
  * @property {string} characterName
+ * @property {string} [groupName]
  * @property {string} chat
  * @property {number} index
  * @property {string} name

@@ -42,7 +42,7 @@ use crate::turns::Turns;
 use event::Start;
 use journal::Journals;
 use live::Begins;
-use queue::Queues;
+use queue::{Permit, Queues};
 
 /// How long a generation is remembered after its end.
 const REMEMBERED: Duration = Duration::from_secs(600);
@@ -150,6 +150,8 @@ struct All {
     known: HashMap<GenerationId, Arc<Generation>>,
     /// The chats in which one is being prepared or under way.
     busy: HashMap<ChatKey, GenerationId>,
+    /// How many answers each person's programs wait for or get.
+    programs: HashMap<Handle, usize>,
 }
 
 fn chat_of(order: &Order) -> ChatKey {
@@ -165,6 +167,27 @@ struct Busy<H: House> {
 impl<H: House> Drop for Busy<H> {
     fn drop(&mut self) {
         lock(&self.generations.all).busy.remove(&self.chat);
+    }
+}
+
+/// A program that may ask, until dropped.
+pub struct Admitted<H: House> {
+    generations: Arc<Generations<H>>,
+    handle: Handle,
+    /// None while it waits for its turn.
+    permit: Option<Permit>,
+}
+
+impl<H: House> Drop for Admitted<H> {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        let mut all = lock(&self.generations.all);
+        if let Some(count) = all.programs.get_mut(&self.handle) {
+            *count -= 1;
+            if *count == 0 {
+                all.programs.remove(&self.handle);
+            }
+        }
     }
 }
 
@@ -199,11 +222,7 @@ impl<H: House> Generations<H> {
 
     async fn begin(self: Arc<Self>, order: Order) -> Result<Started> {
         if self.closing.is_cancelled() {
-            return Err(Error::new(
-                ErrorKind::Busy,
-                "closing",
-                "The server is about to stop. Nothing was sent; try again in a moment.",
-            ));
+            return Err(closing());
         }
         let _turn = self.preparing.take(chat_of(&order)).await;
         if let Some(known) = self.same_again(&order) {
@@ -270,6 +289,44 @@ impl<H: House> Generations<H> {
         self.tasks.spawn_blocking(told);
     }
 
+    /// Refuses what is more than one person may have under way.
+    fn check_limit(&self, all: &All, handle: &Handle) -> Result<()> {
+        let most = self.rules.per_user;
+        if all.of(handle) < most {
+            return Ok(());
+        }
+        Err(Error::too_many(
+            Duration::from_secs(5),
+            format!(
+                "{most} replies of yours are being written already. Nothing was sent; wait for one of them, or stop one."
+            ),
+        ))
+    }
+
+    /// Lets a program of this person's ask by the connection with this line, when it is its turn. It counts as one of their
+    /// replies from now on, until what is returned is dropped.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooMany`] where they have as many under way as they may, [`ErrorKind::Busy`] where the server stops.
+    pub async fn admit(self: &Arc<Self>, handle: &Handle, line: &str) -> Result<Admitted<H>> {
+        let mut admitted = self.count_in(handle)?;
+        let mut turn = self.queues.join(line, handle);
+        let permit = tokio::select! {
+            biased;
+            () = self.closing.cancelled() => return Err(closing()),
+            permit = turn.come(|_| {}) => permit,
+        };
+        admitted.permit = Some(permit.ok_or_else(|| Error::internal("a place in the line was lost"))?);
+        Ok(admitted)
+    }
+
+    fn count_in(self: &Arc<Self>, handle: &Handle) -> Result<Admitted<H>> {
+        let mut all = lock(&self.all);
+        self.check_limit(&all, handle)?;
+        *all.programs.entry(handle.clone()).or_default() += 1;
+        Ok(Admitted { generations: Arc::clone(self), handle: handle.clone(), permit: None })
+    }
+
     fn take_chat(self: &Arc<Self>, order: &Order, id: &GenerationId) -> Result<Busy<H>> {
         let chat = chat_of(order);
         let mut all = lock(&self.all);
@@ -280,15 +337,7 @@ impl<H: House> Generations<H> {
             )
             .with_details(serde_json::json!({ "generation": other })));
         }
-        if all.busy.keys().filter(|(handle, ..)| *handle == order.handle).count() >= self.rules.per_user {
-            return Err(Error::too_many(
-                Duration::from_secs(5),
-                format!(
-                    "{} replies of yours are being written already. Nothing was sent; wait for one of them, or stop one.",
-                    self.rules.per_user
-                ),
-            ));
-        }
+        self.check_limit(&all, &order.handle)?;
         all.busy.insert(chat.clone(), id.clone());
         Ok(Busy { generations: Arc::clone(self), chat })
     }
@@ -356,13 +405,24 @@ impl<H: House> Generations<H> {
         let _ = tokio::task::spawn_blocking(move || this.settle_left()).await;
     }
 
-    /// How many are under way, of everybody.
+    /// How many are under way or waiting, of everybody, and with what programs ask.
     pub fn count(&self) -> usize {
-        lock(&self.all).busy.len()
+        let all = lock(&self.all);
+        all.busy.len() + all.programs.values().sum::<usize>()
     }
 }
 
+fn closing() -> Error {
+    Error::new(ErrorKind::Busy, "closing", "The server is about to stop. Nothing was sent; try again in a moment.")
+}
+
 impl All {
+    /// How many replies this person has under way, those that programs asked for included.
+    fn of(&self, handle: &Handle) -> usize {
+        let in_chats = self.busy.keys().filter(|(whose, ..)| whose == handle).count();
+        in_chats + self.programs.get(handle).copied().unwrap_or(0)
+    }
+
     /// Forgets what has been over for long, and the oldest where there are too many.
     fn forget_old(&mut self, handle: &Handle) {
         self.known.retain(|_, known| known.over_for().is_none_or(|over| over < REMEMBERED));

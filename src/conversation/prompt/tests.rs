@@ -1,4 +1,5 @@
 use super::super::lore::{Book, Source};
+use super::super::story::Story;
 use super::*;
 use crate::models::{Image, Part as MessagePart};
 use proptest::prelude::*;
@@ -107,6 +108,34 @@ fn said(texts: &[&str]) -> Vec<HistoryMessage> {
 
 fn note(text: &str, depth: u32) -> Note {
     Note { text: text.into(), depth, ..Note::default() }
+}
+
+#[test]
+fn a_story_string_puts_the_texts_before_the_chat_together() {
+    let mut table = Table::new();
+    table.character.personality = "kind".into();
+    table.character.scenario = "a storm".into();
+    table.character.example_messages = "<START>\n{{char}}: Hm.".into();
+    table.note = Some(Note { text: "A note.".into(), position: NotePosition::AfterScenario, ..Note::default() });
+    let template = "{{#if system}}{{system}}\n{{/if}}{{#if personality}}Nature: {{personality}}\n{{/if}}{{#if wiBefore}}\
+                    {{wiBefore}}\n{{/if}}{{#if anchorAfter}}{{anchorAfter}}\n{{/if}}About {{char}}: {{description}}{{trim}}";
+    table.settings.story = Story::parse(template);
+    table.settings.example_header = String::new();
+    table.settings.chat_start = "*** {{char}}".into();
+    assert_eq!(
+        table.lines(),
+        [
+            "S story: Be Ada.\nNature: kind\nA note.\nAbout Ada: Ada keeps an inn.",
+            "S example: Ada: Hm.",
+            "S chat start: *** Ada",
+            "U history: Hello",
+            "A history: Welcome, Bob",
+            "U history: An ale"
+        ]
+    );
+    // What it costs is what it says, so that all of it fits.
+    let prompt = table.build().unwrap();
+    assert!(prompt.tokens <= table.budget.for_prompt());
 }
 
 #[test]

@@ -16,15 +16,16 @@ use super::answer::{self, Head};
 use super::models::{self, Named};
 use super::request::Completion;
 use crate::blocking::blocking;
-use crate::conversation::gather::Sources;
+use crate::conversation::generations::Admitted;
 use crate::conversation::programs::Question;
+use crate::conversation::talking::{self, Talking};
 use crate::error::{Error, Kind, Result};
 use crate::http::call::Call;
 use crate::http::gate;
 use crate::http::reply::{self, Reply};
 use crate::http::state::State;
 use crate::models::usage::{Meter, Source};
-use crate::models::{Ask, Finish, Piece, Pieces};
+use crate::models::{Ask, Connection, Finish, Piece, Pieces};
 
 /// Pieces that may wait for the client. Then the model waits too.
 const WAITING: usize = 16;
@@ -41,46 +42,48 @@ pub async fn complete(mut call: Call) -> Result<Reply> {
     asked.check()?;
     let handle = call.me()?.handle.clone();
     let named = models::find(&call.state, &handle, &asked.model).await?;
-    let connection = named.connection.clone();
-    let ask = ask_of(&call, &mut asked, named).await?;
+    let (connection, ask) = ask_of(&call, &mut asked, named).await?;
     let app = Arc::clone(&call.state.app);
     let mut meter = Meter::new(&app.ledger, &handle, &connection, &ask, Source::Api);
+    let seat = app.talk.admit(&handle, &talking::line(&connection)).await?;
+    let watch = Watch::of(&call);
+    // The turn may have been long in coming.
+    if !watch.still_may() {
+        return Err(ended_key());
+    }
     let (connections, of) = (Arc::clone(&app), connection.clone());
     let key = blocking(move || connections.connections.key_of(&of)).await?;
     let pieces = app.models.ask(&connection, key, ask).await?;
     meter.begin();
     let head = Head::new(&asked.model)?;
     if asked.streams() {
-        let passing = Passing { head, meter, wants_usage: asked.wants_usage(), watch: Watch::of(&call) };
+        let passing = Passing { head, meter, wants_usage: asked.wants_usage(), watch, _seat: seat };
         Ok(passing.start(pieces))
     } else {
-        at_once(&head, meter, pieces).await
+        let answer = at_once(&head, meter, pieces).await;
+        drop(seat);
+        answer
     }
 }
 
-/// What the model is asked: what the program says, or what a character's prompt makes of it.
-async fn ask_of(call: &Call, asked: &mut Completion, named: Named) -> Result<Ask> {
-    let Named { connection, model, character } = named;
+/// What the model is asked, and by which connection: what the program says, or what a character's prompt makes of it.
+async fn ask_of(call: &Call, asked: &mut Completion, named: Named) -> Result<(Connection, Ask)> {
+    let Named { mut connection, model, character } = named;
     let parameters = asked.parameters(connection.kind)?.over(&connection.parameters);
     let messages = asked.messages()?;
-    let Some(character) = character else { return Ok(Ask { model, messages, parameters }) };
+    let Some(character) = character else { return Ok((connection, Ask { model, messages, parameters })) };
     let (app, account) = (Arc::clone(&call.state.app), Arc::clone(call.me()?));
     blocking(move || {
-        let sources = Sources {
-            store: Arc::clone(&app.store),
-            chats: Arc::clone(&app.chats),
-            characters: Arc::clone(&app.characters),
-            connections: Arc::clone(&app.connections),
-        };
-        sources.gather_question(Question {
+        let ask = app.talk.house().sources.gather_question(Question {
             handle: &account.handle,
             account: &account.name,
             character: &character,
             said: messages,
-            connection: &connection,
+            connection: &mut connection,
             model: &model,
             parameters,
-        })
+        })?;
+        Ok((connection, ask))
     })
     .await
 }
@@ -127,6 +130,8 @@ struct Passing {
     meter: Meter,
     wants_usage: bool,
     watch: Watch,
+    /// Given up when the answer is over.
+    _seat: Admitted<Talking>,
 }
 
 impl Passing {

@@ -1,5 +1,7 @@
 //! `/api/v1/chats`, `/api/v1/characters/{character}/chats`: chats as a whole.
 
+use std::collections::HashMap;
+
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
@@ -16,6 +18,7 @@ use crate::http::reply::{self, Reply};
 use crate::http::state::State;
 use crate::library::characters::Row;
 use crate::library::chats::export::Format;
+use crate::library::chats::groups::Group;
 use crate::library::chats::import::{self, Speakers};
 use crate::library::chats::{ChatRef, ChatVersion, Expect, Header, Listed, NewChat, Opened, Recent, Window};
 use crate::store::{FileName, Handle};
@@ -27,6 +30,12 @@ const LIMIT_MAX: usize = 500;
 /// The chat that an address names.
 pub fn chat(call: &Call) -> Result<ChatRef> {
     ChatRef::parse(call.param("character"), call.param("chat"))
+}
+
+/// The group chat that an address names.
+fn group_chat(call: &Call) -> Result<ChatRef> {
+    let parsed = FileName::parse(call.param("chat")).and_then(ChatRef::of_group);
+    parsed.map_err(|_| Error::not_found("There is no such chat."))
 }
 
 /// The character that an address names.
@@ -75,8 +84,12 @@ pub async fn of_character(call: Call) -> Result<Reply> {
 
 fn listed(state: &State, handle: &Handle, recent: &Recent) -> Result<Value> {
     let characters = state.app.characters.look(handle)?;
+    let groups = groups_of(state, handle, recent.items.iter().map(|item| &item.chat))?;
     let item = |item: &Listed| {
-        let mut view = head(characters.row(&item.chat.character).map(|row| &**row), &item.chat);
+        let mut view = match item.chat.is_group() {
+            true => group_head(&groups, &item.chat),
+            false => head(characters.row(&item.chat.character).map(|row| &**row), &item.chat),
+        };
         view.extend(object(json!({
             "messages": item.messages,
             "size": item.size,
@@ -105,6 +118,30 @@ fn head(row: Option<&Row>, chat: &ChatRef) -> Map<String, Value> {
     }
     head.insert("chat".to_owned(), chat.chat.as_str().into());
     head
+}
+
+/// The groups of group chats that are to be shown, if any are.
+pub fn groups_of<'a>(
+    state: &State,
+    handle: &Handle,
+    mut chats: impl Iterator<Item = &'a ChatRef>,
+) -> Result<HashMap<FileName, Group>> {
+    if chats.any(ChatRef::is_group) { state.app.chats.groups(handle) } else { Ok(HashMap::new()) }
+}
+
+/// Which group chat, and what its group is called, if there is one.
+fn group_head(groups: &HashMap<FileName, Group>, chat: &ChatRef) -> Map<String, Value> {
+    let group = groups.get(&chat.chat);
+    object(json!({
+        "group": group.map(|group| &group.id),
+        "groupName": group_name(groups, chat),
+        "chat": chat.chat,
+    }))
+}
+
+/// What people call the group of a chat.
+pub fn group_name(groups: &HashMap<FileName, Group>, chat: &ChatRef) -> String {
+    groups.get(&chat.chat).map_or_else(|| "A group".to_owned(), |group| group.name.clone())
 }
 
 fn object(value: Value) -> Map<String, Value> {
@@ -149,7 +186,18 @@ pub async fn create(mut call: Call) -> Result<Reply> {
 
 /// `GET /api/v1/chats/{character}/{chat}`.
 pub async fn get(call: Call) -> Result<Reply> {
-    let (state, handle, chat) = (call.state.clone(), call.me()?.handle.clone(), chat(&call)?);
+    let chat = chat(&call)?;
+    window(call, chat).await
+}
+
+/// `GET /api/v1/group-chats/{chat}`.
+pub async fn get_of_group(call: Call) -> Result<Reply> {
+    let chat = group_chat(&call)?;
+    window(call, chat).await
+}
+
+async fn window(call: Call, chat: ChatRef) -> Result<Reply> {
+    let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
     let (before, limit) = (number(&call, "before")?, limit(&call)?);
     blocking(move || {
         let window = state.app.chats.window(&handle, &chat, before, limit)?;
@@ -169,8 +217,11 @@ fn shown(state: &State, handle: &Handle, chat: &ChatRef, window: &Window) -> Res
 
 /// A chat without its messages.
 fn about(state: &State, handle: &Handle, chat: &ChatRef, opened: &Opened) -> Result<Map<String, Value>> {
-    let row = state.app.characters.row(handle, &chat.character)?;
-    let mut view = head(row.as_deref(), chat);
+    let mut view = if chat.is_group() {
+        group_head(&state.app.chats.groups(handle)?, chat)
+    } else {
+        head(state.app.characters.row(handle, &chat.character)?.as_deref(), chat)
+    };
     let metadata = opened.header.as_ref().and_then(Header::metadata).cloned().unwrap_or_default();
     view.extend(object(json!({
         "version": opened.version,
@@ -315,8 +366,19 @@ pub async fn delete(call: Call) -> Result<Reply> {
 
 /// `GET /api/v1/chats/{character}/{chat}/export`: streamed, as long chats are large.
 pub async fn export(call: Call) -> Result<Reply> {
+    let chat = chat(&call)?;
+    download(call, chat).await
+}
+
+/// `GET /api/v1/group-chats/{chat}/export`.
+pub async fn export_of_group(call: Call) -> Result<Reply> {
+    let chat = group_chat(&call)?;
+    download(call, chat).await
+}
+
+async fn download(call: Call, chat: ChatRef) -> Result<Reply> {
     let format = call.query("format").map_or(Ok(Format::Jsonl), |word| Format::parse(&word))?;
-    let (state, handle, chat) = (call.state.clone(), call.me()?.handle.clone(), chat(&call)?);
+    let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
     let (looking, whose, which) = (state.clone(), handle.clone(), chat.clone());
     blocking(move || looking.app.chats.open(&whose, &which)).await?;
     let (ending, media_type) = format.ending();

@@ -12,7 +12,7 @@ use crate::http::reply::{self, Reply};
 use crate::http::state::State;
 use crate::library::changes::Change;
 use crate::models::ask::Parameters;
-use crate::models::connections::{self, Changes, Draft, given_key};
+use crate::models::connections::{self, Changes, Draft, Updated, given_key};
 use crate::models::trial::{self, Tools};
 use crate::models::{Connection, ConnectionId, Holder, Key, Kind, ModelInfo, presets};
 use crate::store::Handle;
@@ -113,9 +113,14 @@ pub async fn update(mut call: Call) -> Result<Reply> {
     let changes: Changes = call.json().await?;
     let (state, person, origin) = (call.state.clone(), call.person()?.clone(), call.origin());
     blocking(move || {
-        let changed = state.app.connections.update(by(&person, &origin), &person.account.handle, &id, changes)?;
-        tell(&state, &person.account.handle, &changed.holder);
-        Ok(reply::json(&with_key(&state, &changed, person.account.role)?))
+        let Updated { connection, key_dropped } =
+            state.app.connections.update(by(&person, &origin), &person.account.handle, &id, changes)?;
+        tell(&state, &person.account.handle, &connection.holder);
+        let mut view = with_key(&state, &connection, person.account.role)?;
+        if key_dropped {
+            view["keyDropped"] = json!(true);
+        }
+        Ok(reply::json(&view))
     })
     .await
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::chats::{group_name, groups_of};
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::http::call::Call;
@@ -24,12 +25,16 @@ pub async fn search(call: Call) -> Result<Reply> {
     blocking(move || {
         let app = &state.app;
         let answer = app.search.search(&handle, &typed, character.as_ref(), limit)?;
+        let groups = groups_of(&state, &handle, answer.hits.iter().map(|hit| &hit.chat))?;
         // Chats may outlive their character.
         let name = |id: &FileName| {
             let row = app.characters.row(&handle, id).ok().flatten();
             row.map_or_else(|| id.to_string(), |row| row.name.to_string())
         };
-        Ok(reply::json(&view(&answer, |hit| name(&hit.chat.character))))
+        Ok(reply::json(&view(&answer, |hit| match hit.chat.is_group() {
+            true => json!({ "group": groups.get(&hit.chat.chat).map(|group| &group.id), "groupName": group_name(&groups, &hit.chat) }),
+            false => json!({ "character": hit.chat.character, "characterName": name(&hit.chat.character) }),
+        })))
     })
     .await
 }
@@ -45,21 +50,25 @@ fn limit(asked: Option<&str>) -> Result<usize> {
     }
 }
 
-fn view(answer: &Answer, name: impl Fn(&Hit) -> String) -> Value {
+/// `with` names whom a chat is with.
+fn view(answer: &Answer, with: impl Fn(&Hit) -> Value) -> Value {
     let hits: Vec<Value> = answer
         .hits
         .iter()
         .map(|hit| {
-            json!({
-                "character": hit.chat.character,
-                "characterName": name(hit),
+            let mut view = with(hit);
+            let more = json!({
                 "chat": hit.chat.chat,
                 "index": hit.index,
                 "name": hit.name,
                 "isUser": hit.is_user,
                 "sentAt": hit.sent_at,
                 "snippet": hit.snippet,
-            })
+            });
+            if let (Some(view), Value::Object(more)) = (view.as_object_mut(), more) {
+                view.extend(more);
+            }
+            view
         })
         .collect();
     let mut view = json!({ "hits": hits });

@@ -35,6 +35,9 @@ pub fn rows() -> Vec<Route> {
         Route::new(patch.clone(), "/api/v1/chats/{character}/{chat}/messages/{index}", May(ChatsOwn), "change a message", messages::update).takes(MESSAGE),
         Route::new(delete.clone(), "/api/v1/chats/{character}/{chat}/messages/{index}", May(ChatsOwn), "delete a message, or it and all later", messages::delete),
         Route::new(post.clone(), "/api/v1/chats/{character}/{chat}/messages/{index}/move", May(ChatsOwn), "move a message", messages::move_to),
+        // Our dialect: SillyTavern's group chats, to be read
+        Route::new(get.clone(), "/api/v1/group-chats/{chat}", May(ChatsOwn), "a group chat, with some of its messages", chats::get_of_group),
+        Route::new(get.clone(), "/api/v1/group-chats/{chat}/export", May(ChatsOwn), "download a group chat", chats::export_of_group),
         // Our dialect: pictures in chats
         Route::new(post.clone(), "/api/v1/characters/{character}/images", May(ChatsOwn), "keep a picture for a message", images::create).takes(images::LIMIT),
         Route::new(get.clone(), "/api/v1/images/{character}/{file}", May(ChatsOwn), "a picture in a chat", images::get),

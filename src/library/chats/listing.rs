@@ -74,13 +74,9 @@ impl Summaries {
 }
 
 impl Chats {
-    /// All chats of a person: the pinned ones first, then those written to last.
+    /// All chats of a person, groups' included: the pinned ones first, then those written to last.
     pub fn recent(&self, handle: &Handle, offset: usize, limit: usize) -> Result<Recent> {
-        let mut found = Vec::new();
-        for folder in self.store.list_folder_entries(&Place::of(handle).folder(Folder::CHATS))? {
-            found.extend(self.files_in(handle, &folder.name, Some(&folder.stat))?);
-        }
-        self.page(handle, found, offset, limit)
+        self.page(handle, self.all(handle)?, offset, limit)
     }
 
     /// The chats with one character, in the same order.
@@ -102,9 +98,9 @@ impl Chats {
         Ok(totals)
     }
 
-    /// Every chat of a person, in no order, with what its file looks like.
+    /// Every chat of a person, groups' included, in no order, with what its file looks like.
     pub fn all(&self, handle: &Handle) -> Result<Vec<(ChatRef, Stat)>> {
-        let mut found = Vec::new();
+        let mut found = self.in_groups(handle)?;
         for folder in self.store.list_folder_entries(&Place::of(handle).folder(Folder::CHATS))? {
             found.extend(self.files_in(handle, &folder.name, Some(&folder.stat))?);
         }

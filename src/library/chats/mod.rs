@@ -7,6 +7,7 @@
 //! - `changing`: adding, which is one write at the end, and all else, which is a new file while the old one goes to the
 //!   trash
 //! - `files`: making, naming, branching, deleting whole chats; which are pinned
+//! - [`groups`]: SillyTavern's group chats, to be read
 //! - [`export`], [`import`]: chats that are taken away, and chats from elsewhere
 //! - [`pictures`]: what messages show
 //! - `listing`: the chats of everybody one talks to, the latest first
@@ -15,6 +16,7 @@ mod changing;
 pub mod dates;
 pub mod export;
 mod files;
+pub mod groups;
 pub mod import;
 pub mod lines;
 mod listing;
@@ -55,13 +57,16 @@ pub(crate) const ENDING: &str = ".jsonl";
 /// So many lines are remembered of all chats together, 16 bytes each; then those that were used least recently go.
 const LINES_MAX: usize = 2_000_000;
 
-/// Which chat: the name of the character's card and of the file, both without their endings.
+/// Which chat: the name of the character's card and of the file, both without their endings; or one of a group's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ChatRef {
     /// The folder.
     pub character: FileName,
     /// The file.
     pub chat: FileName,
+    /// Whether it is a group's: then the folder is the one of all group chats, and no character's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_group: bool,
 }
 
 impl ChatRef {
@@ -74,18 +79,35 @@ impl ChatRef {
     /// Takes names whose file can be named after them.
     pub fn new(character: FileName, chat: FileName) -> Result<Self> {
         FileName::parse(&format!("{chat}{ENDING}"))?;
-        Ok(Self { character, chat })
+        Ok(Self { character, chat, is_group: false })
+    }
+
+    /// A group's chat.
+    pub fn of_group(chat: FileName) -> Result<Self> {
+        Ok(Self { is_group: true, ..Self::new(FileName::known(Folder::GROUP_CHATS.as_str()), chat)? })
+    }
+
+    /// Whether it is a group's, which is only read here.
+    pub fn is_group(&self) -> bool {
+        self.is_group
     }
 
     /// Where its file is.
     pub fn place(&self, handle: &Handle) -> Result<Place> {
-        Ok(folder_of(handle, &self.character).file(&FileName::parse(&format!("{}{ENDING}", self.chat))?))
+        let file = FileName::parse(&format!("{}{ENDING}", self.chat))?;
+        Ok(if self.is_group {
+            Place::of(handle).folder(Folder::GROUP_CHATS).file(&file)
+        } else {
+            folder_of(handle, &self.character).file(&file)
+        })
     }
 }
 
 impl fmt::Display for ChatRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.character, self.chat)
+        // No character's name ends in a slash.
+        let group = if self.is_group { "/" } else { "" };
+        write!(f, "{}{group}/{}", self.character, self.chat)
     }
 }
 

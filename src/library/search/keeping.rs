@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::reading::{self, Read};
 use super::roll::{Known, Look, Roll};
 use super::shelf::{Changing, Entry, Found};
-use super::{Fault, Open, Progress, Search, attempt, who};
+use super::{Fault, NOBODY, Open, Progress, Search, attempt, who};
 use crate::blocking;
 use crate::error::Result;
 use crate::library::chats::{ChatRef, Message};
@@ -293,7 +293,7 @@ impl Search {
                 (new_id, Read { bytes: 0, messages: 0 })
             }
         };
-        let who = who(&chat.character);
+        let who = if chat.is_group() { NOBODY } else { who(&chat.character) };
         let mut reported = from.bytes;
         let mut add = |index: u64, line: std::ops::Range<u64>, message: &Message| {
             let place = Found { chat: id, index, start: line.start, length: line.end - line.start };

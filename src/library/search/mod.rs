@@ -251,6 +251,9 @@ impl Search {
     }
 }
 
+/// Stands for no character: for groups.
+const NOBODY: u64 = 0;
+
 /// A number that stands for a character in the index.
 fn who(character: &FileName) -> u64 {
     let bytes = character.as_str().bytes();

@@ -80,7 +80,10 @@ fn the_house_s_are_for_all_and_changed_by_its_keeper() {
     assert_eq!(events.iter().filter(|line| line.event == "house_connection_changed").count(), 1);
     house.by("root", Role::Admin, |connections, by, root| {
         let address = Changes { base_url: Some("http://10.0.0.7:8080/".into()), ..Changes::default() };
-        assert_eq!(connections.update(by, root, &ours.id, address).unwrap().base_url, "http://10.0.0.7:8080");
+        assert_eq!(
+            connections.update(by, root, &ours.id, address).unwrap().connection.base_url,
+            "http://10.0.0.7:8080"
+        );
         assert_eq!(connections.delete(by, root, &ours.id).unwrap(), Holder::House);
         assert!(connections.get(root, &ours.id).unwrap_err().is_not_found());
     });
@@ -113,7 +116,9 @@ fn what_is_not_said_stays() {
     let mine = house.make("ada", "Mine");
     let change = |text: &str| {
         let changes: Changes = serde_json::from_str(text).unwrap();
-        house.by("ada", Role::User, |connections, by, ada| connections.update(by, ada, &mine.id, changes))
+        house.by("ada", Role::User, |connections, by, ada| {
+            connections.update(by, ada, &mine.id, changes).map(|updated| updated.connection)
+        })
     };
     let has_key = || house.connections.has_key(&mine).unwrap();
     assert_eq!(change("{}").unwrap(), mine);
