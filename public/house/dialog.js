@@ -35,8 +35,10 @@ export function openDialog(title, body, { wide = false, onClose } = {}) {
   dialog.addEventListener("close", () => {
     rescueNotes();
     dialog.remove();
-    if (before instanceof HTMLElement && before.isConnected) before.focus();
-    else if (before && home instanceof HTMLElement && home.isConnected) refocus(before, home);
+    // This is told later than the browser closes: whoever has gone on meanwhile is not called back.
+    const lost = !document.activeElement || document.activeElement === document.body;
+    if (lost && before instanceof HTMLElement && before.isConnected) before.focus();
+    else if (lost && before && home instanceof HTMLElement && home.isConnected) refocus(before, home);
     onClose?.();
   });
   document.body.append(dialog);
