@@ -19,10 +19,19 @@ export function count(n, one, many = `${one}s`) {
   return `${n.toLocaleString()} ${n === 1 ? one : many}`;
 }
 
+// Making one of these takes as long as a message does: each is made once.
+const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeStyle: "short" });
+const days = new Intl.DateTimeFormat();
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+
+/** @param {Intl.DateTimeFormat} format @param {number} ms */
+const formatted = (format, ms) => (Number.isNaN(new Date(ms).getTime()) ? "" : format.format(ms));
+
 /** @param {number} ms */
-export function fullDate(ms) {
-  return new Date(ms).toLocaleString(undefined, { dateStyle: "long", timeStyle: "short" });
-}
+export const fullDate = (ms) => formatted(moments, ms);
+
+/** The day alone. @param {number} ms */
+export const day = (ms) => formatted(days, ms);
 
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const steps = [
@@ -37,9 +46,8 @@ const steps = [
 /** "yesterday", "3 hours ago"; under a minute is "just now". @param {number} ms @param {number} [now] */
 export function ago(ms, now = Date.now()) {
   const seconds = (ms - now) / 1000;
-  const words = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
   for (const [unit, length] of steps) {
-    if (Math.abs(seconds) >= length) return words.format(Math.round(seconds / length), unit);
+    if (Math.abs(seconds) >= length) return relative.format(Math.round(seconds / length), unit);
   }
   return "just now";
 }

@@ -1,12 +1,8 @@
 // A chat of ten thousand messages: the page stays small, and nothing moves that somebody looks at.
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { closeBrowser, go } from "./house.js";
-import { atTheInn, said } from "./inn.js";
-
-/** @typedef {import("./house.js").House} House */
+import { atTheInn, said, writeLong } from "./inn.js";
 
 after(closeBrowser);
 
@@ -53,16 +49,3 @@ test("ten thousand messages: the page stays small and nothing jumps", async (t) 
   await page.locator(".log").press("End");
   await said(page, /^Line 9999 and/).waitFor();
 });
-
-/** @param {House} tavern @param {string} name @param {number} lines */
-async function writeLong(tavern, name, lines) {
-  const folder = join(tavern.data, "ada", "chats", "Mirabel");
-  await mkdir(folder, { recursive: true });
-  const out = [JSON.stringify({ user_name: "Ada", character_name: "Mirabel", chat_metadata: {} })];
-  for (let n = 0; n < lines; n += 1) {
-    const mine = n % 2 === 1;
-    const words = "and so the evening went on ".repeat(1 + ((n * 7) % 11));
-    out.push(JSON.stringify({ name: mine ? "Ada" : "Mirabel", is_user: mine, is_system: false, send_date: new Date(1.7e12 + n * 60_000).toISOString(), mes: `Line ${n} *${words.trim()}*`, extra: {} }));
-  }
-  await writeFile(join(folder, `${name}.jsonl`), `${out.join("\n")}\n`);
-}

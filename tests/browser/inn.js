@@ -1,4 +1,6 @@
 // A house with somebody at the fire: what the tests of the chat page begin with.
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { cardOf } from "./card.js";
 import { caller, enter, openHouse, paint, visit } from "./house.js";
 import { startModel } from "./speaker.js";
@@ -67,3 +69,16 @@ export async function meet(page) {
 
 /** What was said in the chat, not what its side tells of it. @param {Page} page @param {string | RegExp} words */
 export const said = (page, words) => page.locator(".log").getByText(words);
+
+/** A chat of so many lines, written as SillyTavern would. @param {House} tavern @param {string} name @param {number} lines */
+export async function writeLong(tavern, name, lines) {
+  const folder = join(tavern.data, "ada", "chats", "Mirabel");
+  await mkdir(folder, { recursive: true });
+  const out = [JSON.stringify({ user_name: "Ada", character_name: "Mirabel", chat_metadata: {} })];
+  for (let n = 0; n < lines; n += 1) {
+    const mine = n % 2 === 1;
+    const words = "and so the evening went on ".repeat(1 + ((n * 7) % 11));
+    out.push(JSON.stringify({ name: mine ? "Ada" : "Mirabel", is_user: mine, is_system: false, send_date: new Date(1.7e12 + n * 60_000).toISOString(), mes: `Line ${n} *${words.trim()}*`, extra: {} }));
+  }
+  await writeFile(join(folder, `${name}.jsonl`), `${out.join("\n")}\n`);
+}

@@ -10,8 +10,9 @@ import { PAGE } from "./room.js";
 /** @import {Host} from "./message.js" */
 /** @import {Room} from "./room.js" */
 
-/** So many are added at once, and so many may be there. */
-const STEP = 20;
+/** So many are shown at once on each side of where one looks, so many are added in one frame, and so many may be there. */
+const SIDE = 20;
+const STEP = 5;
 const MOST = 120;
 /** How near the end of what is there more is fetched, in pixels. */
 const NEAR = 1600;
@@ -27,6 +28,7 @@ export class Log {
     this.high = 0;
     this.sticks = true;
     this.working = false;
+    this.fetching = false;
     /** @type {MessageView | null} */
     this.live = null;
     this.start = h("div", { class: "log-start" });
@@ -54,8 +56,8 @@ export class Log {
   /** Shows the end, or a message. @param {number} [at] */
   async show(at) {
     const { count } = this.room;
-    const low = at === undefined ? Math.max(0, count - STEP * 2) : Math.max(0, at - STEP);
-    const messages = await this.room.range(low, at === undefined ? count : Math.min(count, at + STEP));
+    const low = at === undefined ? Math.max(0, count - SIDE * 2) : Math.max(0, at - SIDE);
+    const messages = await this.room.range(low, at === undefined ? count : Math.min(count, at + SIDE));
     this.views.clear();
     this.list.replaceChildren();
     this.low = messages[0]?.index ?? count;
@@ -90,11 +92,22 @@ export class Log {
     if (messages.length > 0) this.high = messages[messages.length - 1].index + 1;
   }
 
-  /** Does something above the eye without moving what is before it. @param {() => void} work */
-  still(work) {
-    const before = this.scroller.scrollHeight - this.scroller.scrollTop;
+  /** Does something around a message without moving it. @param {number} index @param {() => void} work */
+  still(index, work) {
+    const top = () => this.views.get(index)?.root.getBoundingClientRect().top ?? 0;
+    const before = top();
     work();
-    this.scroller.scrollTop = this.scroller.scrollHeight - before;
+    this.scroller.scrollTop += top() - before;
+  }
+
+  /** Fetches what comes into reach next, one page at a time. @param {number} from @param {number} to */
+  ahead(from, to) {
+    if (this.fetching) return;
+    this.fetching = true;
+    this.room
+      .range(from, to)
+      .catch(() => {})
+      .finally(() => (this.fetching = false));
   }
 
   scrolled() {
@@ -138,25 +151,23 @@ export class Log {
     const { low } = this;
     const messages = await this.room.range(low - STEP, low);
     if (low !== this.low || messages.length === 0) return;
-    this.still(() => {
+    this.still(low, () => {
       this.list.prepend(...messages.map((message) => this.view(message).root));
       this.low = messages[0].index;
+      while (this.high - this.low > MOST && !this.live) this.drop(this.high - 1);
     });
-    while (this.high - this.low > MOST && !this.live) this.drop(this.high - 1);
-    void this.room.range(this.low - PAGE, this.low).catch(() => {});
+    this.ahead(this.low - PAGE, this.low);
   }
 
   async down() {
     const { high } = this;
     const messages = await this.room.range(high, high + STEP);
     if (high !== this.high || messages.length === 0) return;
-    this.append(messages);
-    const over = this.high - this.low - MOST;
-    if (over > 0) {
-      this.still(() => {
-        for (let n = 0; n < over; n += 1) this.drop(this.low);
-      });
-    }
+    this.still(high - 1, () => {
+      this.append(messages);
+      while (this.high - this.low > MOST) this.drop(this.low);
+    });
+    this.ahead(this.high, this.high + PAGE);
   }
 
   /** Takes the first or last one out of the page. @param {number} index */
@@ -169,7 +180,8 @@ export class Log {
 
   edges() {
     const waits = this.low > 0;
-    fill(this.start, waits && h("p", { class: "waiting" }, "Earlier messages…"));
+    if (waits !== Boolean(this.start.querySelector(".waiting")) || this.start.querySelector(".alert"))
+      fill(this.start, waits && h("p", { class: "waiting" }, "Earlier messages…"));
     if (!this.end.querySelector(".alert")) fill(this.end);
   }
 

@@ -1,6 +1,6 @@
 // One message: who, when, the words, their other versions, and what can be done with it.
 import { fill, h, uid } from "../dom.js";
-import { ago, fullDate } from "../format.js";
+import { ago, day, fullDate } from "../format.js";
 import { busy, complain } from "../form.js";
 import { icon } from "../icons.js";
 import { setMarkup } from "../markup.js";
@@ -31,7 +31,7 @@ function moment(at) {
   const ms = typeof at === "number" ? at : typeof at === "string" ? Date.parse(at) : NaN;
   if (!Number.isFinite(ms)) return null;
   const near = Date.now() - ms < 6 * 86_400_000;
-  return h("time", { datetime: new Date(ms).toISOString(), title: fullDate(ms) }, near ? ago(ms) : new Date(ms).toLocaleDateString());
+  return h("time", { datetime: new Date(ms).toISOString(), title: fullDate(ms) }, near ? ago(ms) : day(ms));
 }
 
 /**
