@@ -6,7 +6,7 @@ import { countDrafts, forgetDrafts } from "./drafts.js";
 import { busy } from "./form.js";
 import { count } from "./format.js";
 import { icon } from "./icons.js";
-import { errorPanel, explain, isSignedOut, loginPath, say } from "./messages.js";
+import { errorPanel, isSignedOut, loginPath, say, sorry } from "./messages.js";
 import { beInstallable } from "./pwa.js";
 import { themeButton } from "./theme.js";
 
@@ -164,10 +164,7 @@ function signOutButton(me) {
       });
       return;
     }
-    void busy(button, leave).catch((error) => {
-      const { title, text } = explain(error);
-      say(`${title} ${text}`.trim());
-    });
+    void busy(button, leave).catch(sorry);
   });
   return button;
 }

@@ -79,6 +79,12 @@ export function explain(error) {
   return { title: "", text: error.message };
 }
 
+/** Says in a note what went wrong with something small. @param {unknown} error */
+export function sorry(error) {
+  const { title, text } = explain(error);
+  say(`${title} ${text}`.trim());
+}
+
 /**
  * A panel that tells of an error, with a button to try again where that makes sense.
  * @param {unknown} error @param {() => void} [retry] @returns {HTMLElement}

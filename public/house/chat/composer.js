@@ -3,7 +3,7 @@ import { ApiError, post } from "../api.js";
 import { fill, h, uid } from "../dom.js";
 import { busy } from "../form.js";
 import { icon } from "../icons.js";
-import { explain, loginPath, say } from "../messages.js";
+import { explain, loginPath, say, sorry } from "../messages.js";
 import { ownPicture, part } from "../shelf/parts.js";
 import { grow, tool } from "./message.js";
 
@@ -121,8 +121,7 @@ export class Composer {
     try {
       await this.room.stop();
     } catch (error) {
-      const { title, text } = explain(error);
-      say(`${title} ${text}`.trim());
+      sorry(error);
     }
   }
 
@@ -157,8 +156,7 @@ export class Composer {
         this.images.push(kept);
         this.drawPictures();
       }).catch((error) => {
-        const { title, text } = explain(error);
-        say(`${title} ${text}`.trim());
+        sorry(error);
       });
     }
   }

@@ -1,17 +1,18 @@
 // The chat page: its side, the open chat, and what ties them to the address, the keys and the other windows.
 import { ApiError, del, get, post, upload } from "../api.js";
 import { openDialog } from "../dialog.js";
-import { define, fill, h, uid } from "../dom.js";
+import { define, fill, h } from "../dom.js";
 import { ago, count } from "../format.js";
 import { meOf, openPage } from "../frame.js";
 import { icon } from "../icons.js";
-import { errorPanel, explain, say, show } from "../messages.js";
-import { asked, chatPath, ownPicture, part, settled } from "../shelf/parts.js";
-import { Composer } from "./composer.js";
 import { keepListening } from "../live.js";
+import { errorPanel, say, show, sorry } from "../messages.js";
+import { asked, chatPath, part, settled } from "../shelf/parts.js";
+import { bar } from "./bar.js";
+import { Composer } from "./composer.js";
 import { Log } from "./log.js";
 import { chatName } from "./names.js";
-import { askDelete, chooseVoices, editNote, exportChat, promptOf, rename, showKeys, showPrompt } from "./panels.js";
+import { askDelete, promptOf, showKeys, showPrompt } from "./panels.js";
 import { Room } from "./room.js";
 import { Side } from "./side.js";
 import { welcome } from "./welcome.js";
@@ -21,13 +22,7 @@ import { welcome } from "./welcome.js";
 
 define("tk-chat", (element) => openPage(element, (place, known) => new Page(place, meOf(known)).start()));
 
-/** Says what went wrong with something small. @param {unknown} error */
-function sorry(error) {
-  const { title, text } = explain(error);
-  say(`${title} ${text}`.trim());
-}
-
-class Page {
+export class Page {
   /** @param {HTMLElement} place @param {Me} me */
   constructor(place, me) {
     this.place = place;
@@ -143,7 +138,7 @@ class Page {
     this.opening += 1;
     const { opening } = this;
     this.close();
-    fill(this.stage, this.bar(null), h("p", { class: "waiting stage-waiting" }, "Finding the page…"));
+    fill(this.stage, bar(this, null), h("p", { class: "waiting stage-waiting" }, "Finding the page…"));
     try {
       const name = chat ?? (await this.newest(character)) ?? (await this.make(character));
       if (opening !== this.opening) return;
@@ -165,7 +160,7 @@ class Page {
     const gone = error instanceof ApiError && error.status === 404;
     fill(
       this.stage,
-      this.bar(null),
+      bar(this, null),
       h(
         "div",
         { class: "stage-empty" },
@@ -206,7 +201,7 @@ class Page {
   empty() {
     this.close();
     document.title = "Chat · Tavernkeep";
-    fill(this.stage, this.bar(null), welcome({ noModel: this.noModel, some: this.side.characterTotal > 0, open: (id) => void this.open(id) }));
+    fill(this.stage, bar(this, null), welcome({ noModel: this.noModel, some: this.side.characterTotal > 0, open: (id) => void this.open(id) }));
   }
 
   /** @param {Room} room @param {number} [message] */
@@ -243,7 +238,7 @@ class Page {
     });
     composer.area.addEventListener("input", () => measure());
     this.composer = composer;
-    fill(this.stage, this.bar(room), log.root, this.hint, composer.root);
+    fill(this.stage, bar(this, room), log.root, this.hint, composer.root);
     composer.fit();
     this.wire(room, log, composer, measure);
     this.drawHint();
@@ -294,7 +289,7 @@ class Page {
     on("trouble", () => this.drawTrouble());
     on("chat", () => {
       const old = this.stage.querySelector(".chat-bar");
-      old?.replaceWith(this.bar(room));
+      old?.replaceWith(bar(this, room));
       measure();
     });
   }
@@ -376,95 +371,6 @@ class Page {
     const chosen = this.room?.chat?.metadata?.tavernkeep?.persona ?? this.personas.default;
     const persona = this.personas.items.find((one) => one.name === message.name) ?? this.personas.items.find((one) => one.id === chosen);
     return persona?.avatar ?? this.me.avatar;
-  }
-
-  /** The bar over the chat. @param {Room | null} room */
-  bar(room) {
-    const open = h(
-      "button",
-      { type: "button", class: "quiet round side-open", "aria-label": "Chats and characters", "aria-controls": "chat-side", onclick: () => this.drawer(true) },
-      icon("side"),
-    );
-    const chat = room?.chat;
-    if (!room || !chat) return h("div", { class: "chat-bar" }, open);
-    const face = h("img", { class: "portrait", src: ownPicture(chat.avatar ?? this.face(/** @type {Message} */ ({ isUser: false }))), alt: "", width: 48, height: 53 });
-    face.addEventListener("error", () => (face.src = "/img/default-user.png"), { once: true });
-    const meta = chat.metadata?.tavernkeep ?? {};
-    const id = meta.connection ?? this.lines.default;
-    const connection = this.lines.connections.find((one) => one.id === id) ?? this.lines.connections[0];
-    const voice = meta.model || connection?.model || connection?.name || "Model";
-    return h(
-      "div",
-      { class: "chat-bar" },
-      open,
-      face,
-      h(
-        "div",
-        { class: "chat-title" },
-        h("h1", null, h("bdi", null, chat.characterName || room.character)),
-        h("p", null, chat.pinned && icon("pin", "Pinned"), h("span", { title: room.name }, chatName({ chat: room.name, characterName: chat.characterName }))),
-      ),
-      h("button", { type: "button", class: "button small voice", title: "Persona, connection and model", onclick: () => void chooseVoices(room) }, icon("plug"), h("span", null, voice)),
-      this.menu(room),
-    );
-  }
-
-  /** @param {Room} room */
-  menu(room) {
-    const id = uid("menu");
-    const name = room.chat?.characterName || room.character;
-    /** @param {import("../icons.js").IconName} drawing @param {string} words @param {() => void} run */
-    const entry = (drawing, words, run) =>
-      h(
-        "li",
-        null,
-        h("button", { type: "button", class: "quiet", onclick: () => (toggle(false), run()) }, icon(drawing), h("span", null, words)),
-      );
-    const list = h(
-      "ul",
-      { id, class: "menu-list", hidden: true },
-      entry("plus", `New chat with ${name}`, () => void this.fresh(room.character).catch(sorry)),
-      entry("chat", `All chats with ${name}…`, () => this.all(room.character, name)),
-      entry("plug", "Who speaks here…", () => void chooseVoices(room)),
-      entry("pen", "Author's note…", () => editNote(room)),
-      entry("eye", "Show the prompt…", () => showPrompt(room, room.draft)),
-      entry("person", "Write my next line", () => void room.ask("impersonate").catch(sorry)),
-      entry("pin", room.chat?.pinned ? "Unpin" : "Pin to the top", () => void room.set({ pinned: !room.chat?.pinned }).catch(sorry)),
-      entry("scroll", "Rename…", () => rename(room, (chat) => this.renamed(room, chat))),
-      entry("take", "Take it with you…", () => exportChat(room)),
-      entry("bring", "Bring a chat in…", () => this.bring(room.character)),
-      entry("trash", "Delete this chat", () => void this.removeChat(room).catch(sorry)),
-      entry("ask", "Keys…", showKeys),
-    );
-    const button = h("button", { type: "button", class: "quiet round", "aria-label": "More of this chat", "aria-expanded": "false", "aria-controls": id }, icon("dots"));
-    const root = h("div", { class: "menu" }, button, list);
-    /** @param {boolean} shown */
-    const toggle = (shown) => {
-      list.hidden = !shown;
-      button.setAttribute("aria-expanded", String(shown));
-      if (shown) document.addEventListener("pointerdown", outside);
-      else document.removeEventListener("pointerdown", outside);
-    };
-    const outside = (/** @type {PointerEvent} */ event) => {
-      if (!(event.target instanceof Node) || !root.contains(event.target)) toggle(false);
-    };
-    button.addEventListener("click", () => toggle(list.hidden));
-    root.addEventListener("keydown", (event) => {
-      const all = /** @type {HTMLElement[]} */ ([...list.querySelectorAll("button")]);
-      const at = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
-      if (event.key === "Escape" && !list.hidden) {
-        event.stopPropagation();
-        toggle(false);
-        button.focus();
-      } else if (event.key === "ArrowDown" && !list.hidden) {
-        event.preventDefault();
-        all[Math.min(all.length - 1, at + 1)]?.focus();
-      } else if (event.key === "ArrowUp" && !list.hidden) {
-        event.preventDefault();
-        all[Math.max(0, at - 1)]?.focus();
-      }
-    });
-    return root;
   }
 
   /** @param {Room} room @param {string} chat */

@@ -6,7 +6,7 @@ import { busy, field, refuse } from "../form.js";
 import { ago, count, fullDate } from "../format.js";
 import { icon } from "../icons.js";
 import { follow } from "../live.js";
-import { errorPanel, explain, say } from "../messages.js";
+import { errorPanel, sorry } from "../messages.js";
 import { arrivals, dropAnywhere, fileButton } from "./arrivals.js";
 import { address, asked, button, chatPath, emptyRoom, pageHead, part, settled, smallPicture } from "./parts.js";
 import { WindowGrid } from "./window-grid.js";
@@ -99,8 +99,7 @@ export async function characterList(place) {
       const star = held ? cards.querySelector(`[data-key="${CSS.escape(held)}"]`) : null;
       if (star instanceof HTMLElement) star.focus({ preventScroll: true });
     } catch (reason) {
-      const { title, text } = explain(reason);
-      say(`${title} ${text}`.trim());
+      sorry(reason);
     }
   };
   const again = () => {
@@ -262,8 +261,7 @@ function assistantButton() {
         const assistant = await post("/api/v1/characters/assistant");
         location.assign(chatPath({ character: assistant.id }));
       } catch (reason) {
-        const { title, text } = explain(reason);
-        say(`${title} ${text}`.trim());
+        sorry(reason);
       }
     });
   });
