@@ -160,3 +160,30 @@ export async function show(place, load, waiting = "One moment…") {
     place.removeAttribute("aria-busy");
   }
 }
+
+/**
+ * Shows what `draw` makes of what `load` fetches, and of the way to fetch it again. `again` does so anew, and `look` only where something is different now:
+ * what stands in the rows meanwhile, as the outcome of a test, stays.
+ * @template T
+ * @param {HTMLElement} place @param {() => Promise<T>} load
+ * @param {(now: T, again: () => Promise<void>) => import("./dom.js").Child | import("./dom.js").Child[]} draw
+ * @param {string} waiting
+ */
+export function showing(place, load, draw, waiting) {
+  let shown = "";
+  /** @param {T} now */
+  const take = (now) => {
+    shown = JSON.stringify(now);
+    return draw(now, again);
+  };
+  /** @returns {Promise<void>} */
+  const again = () => show(place, async () => take(await load()), waiting);
+  return {
+    again,
+    look: async () => {
+      // Whoever only looks on is not told that there is no answer just now.
+      const now = await load().catch(() => undefined);
+      if (now !== undefined && JSON.stringify(now) !== shown) await show(place, async () => take(now));
+    },
+  };
+}

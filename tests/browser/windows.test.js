@@ -111,7 +111,7 @@ test("an editor follows under whoever types: unsaved words, caret and folds stay
   const asks = page.getByRole("dialog", { name: "Somebody was here before you" });
   await asks.getByText("A cook, theirs.").waitFor();
   await asks.getByRole("button", { name: "Save these" }).click();
-  await asks.waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Save", exact: true }).waitFor({ state: "hidden" });
   assert.equal((await program.call("GET", "/api/v1/characters/Wenzel")).description, "A cook, mine.");
 });
 

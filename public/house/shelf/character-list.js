@@ -93,9 +93,9 @@ export async function characterList(place) {
   /** @param {CardItem} item */
   const favour = async (item) => {
     try {
-      const now = await setFavourite(item);
+      const { favorite, avatar } = await setFavourite(item);
       const held = document.activeElement?.getAttribute("data-key");
-      grid.replace((old) => old.id === item.id, { ...item, favorite: now });
+      grid.replace((old) => old.id === item.id, { ...item, favorite, avatar });
       const star = held ? cards.querySelector(`[data-key="${CSS.escape(held)}"]`) : null;
       if (star instanceof HTMLElement) star.focus({ preventScroll: true });
     } catch (reason) {
@@ -234,8 +234,7 @@ function card(item, favour) {
 async function setFavourite(item) {
   const path = `/api/v1/characters/${part(item.id)}`;
   const { version } = await get(path);
-  await patch(path, { version, favorite: !item.favorite });
-  return !item.favorite;
+  return patch(path, { version, favorite: !item.favorite });
 }
 
 function newCharacter() {

@@ -7,7 +7,7 @@ import { count } from "../format.js";
 import { meOf, openPage } from "../frame.js";
 import { icon } from "../icons.js";
 import { follow } from "../live.js";
-import { say, show } from "../messages.js";
+import { say, show, showing } from "../messages.js";
 import { connectionForm } from "./connection-form.js";
 import { lookAround } from "./discovery.js";
 import { button, pageHead, part } from "./parts.js";
@@ -36,23 +36,21 @@ define("tk-connections", (element) =>
     const discovered = h("div", { "aria-live": "polite" });
     const usage = h("div", null);
     let first = true;
-    const load = () =>
-      show(
-        list,
-        async () => {
-          /** @type {Connections} */
-          const now = await get("/api/v1/connections");
-          const none = now.connections.every((connection) => connection.kind === "echo");
-          if (first && none && may(me, "connections.own")) void lookAround(discovered, load, true);
-          first = false;
-          return draw(now, me, load);
-        },
-        "Listening for the models…",
-      );
-    const add = button([icon("plus"), "Add a model server"], () => void connectionForm(null, me, load), "primary");
+    const { again, look: seen } = showing(
+      list,
+      () => get("/api/v1/connections"),
+      (/** @type {Connections} */ now, again) => {
+        const none = now.connections.every((connection) => connection.kind === "echo");
+        if (first && none && may(me, "connections.own")) void lookAround(discovered, again, true);
+        first = false;
+        return draw(now, me, again);
+      },
+      "Listening for the models…",
+    );
+    const add = button([icon("plus"), "Add a model server"], () => void connectionForm(null, me, again), "primary");
     const look = button(
       [icon("search"), "Look on this machine"],
-      () => void busy(look, () => lookAround(discovered, load, false)),
+      () => void busy(look, () => lookAround(discovered, again, false)),
     );
     fill(
       place,
@@ -77,8 +75,8 @@ define("tk-connections", (element) =>
       ),
     );
     void show(usage, async () => drawUsage(await get("/api/v1/me/usage?days=30"), names), "Counting…");
-    follow(["connections"], load);
-    return load();
+    follow(["connections"], seen);
+    return again();
   }),
 );
 

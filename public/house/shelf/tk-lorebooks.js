@@ -7,7 +7,7 @@ import { count } from "../format.js";
 import { meOf, openPage, sayThere } from "../frame.js";
 import { icon } from "../icons.js";
 import { follow } from "../live.js";
-import { say, show } from "../messages.js";
+import { say, showing } from "../messages.js";
 import { arrivals, dropAnywhere, fileButton } from "./arrivals.js";
 import { Editing } from "./editing.js";
 import { blank, drawEntries, listed, nameOf } from "./entries.js";
@@ -37,33 +37,30 @@ function bookList(place) {
       what: ["lorebook", "lorebooks"],
       href: (answer) => `/lorebooks?name=${part(answer.name)}`,
       name: (answer) => answer.name,
-      done: () => void load(),
+      done: () => void again(),
     });
   const bringIn = () => fileButton([icon("bring"), "Bring in"], ".json,application/json,.png", takeIn);
   const make = () => button([icon("plus"), "New lorebook"], newBook, "primary");
-  const load = () =>
-    show(
-      list,
-      async () => {
-        /** @type {{name: string, entries: number, damaged?: boolean}[]} */
-        const books = await get("/api/v1/lorebooks");
-        if (books.length === 0)
-          return emptyRoom(
+  const { again, look } = showing(
+    list,
+    () => get("/api/v1/lorebooks"),
+    (/** @type {{name: string, entries: number, damaged?: boolean}[]} */ books, again) =>
+      books.length === 0
+        ? emptyRoom(
             "scroll",
             "No lorebooks yet",
             "A lorebook holds what the model should know only when it matters: an entry is told when one of its keys occurs in " +
               "the chat. Bring in SillyTavern's, or write your own.",
             bringIn(),
             make(),
-          );
-        return h(
-          "ul",
-          { class: "shelf-rows" },
-          books.map((book) => row(book, load)),
-        );
-      },
-      "Taking the books down…",
-    );
+          )
+        : h(
+            "ul",
+            { class: "shelf-rows" },
+            books.map((book) => row(book, again)),
+          ),
+    "Taking the books down…",
+  );
   dropAnywhere(place, "Let go, and the lorebooks come in", takeIn);
   fill(
     place,
@@ -71,8 +68,8 @@ function bookList(place) {
     coming,
     list,
   );
-  follow(["lorebooks"], load);
-  return load();
+  follow(["lorebooks"], look);
+  return again();
 }
 
 /** @param {{name: string, entries: number, damaged?: boolean}} book @param {() => Promise<void>} again */

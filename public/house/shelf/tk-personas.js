@@ -7,7 +7,7 @@ import { busy, complain, field, form, refuse } from "../form.js";
 import { openPage, portrait } from "../frame.js";
 import { icon } from "../icons.js";
 import { follow } from "../live.js";
-import { say, show } from "../messages.js";
+import { say, showing } from "../messages.js";
 import { pictureEditor } from "../picture.js";
 import { area, button, choice, emptyRoom, fold, ownPicture, pageHead, part } from "./parts.js";
 
@@ -16,27 +16,23 @@ import { area, button, choice, emptyRoom, fold, ownPicture, pageHead, part } fro
 define("tk-personas", (element) =>
   openPage(element, (place) => {
     const list = h("div", null);
-    const load = () =>
-      show(
-        list,
-        async () => {
-          /** @type {{default: string | null, items: Persona[]}} */
-          const { items } = await get("/api/v1/personas");
-          return draw(items, load);
-        },
-        "Looking into the mirror…",
-      );
+    const { again, look } = showing(
+      list,
+      () => get("/api/v1/personas"),
+      (/** @type {{default: string | null, items: Persona[]}} */ { items }, again) => draw(items, again),
+      "Looking into the mirror…",
+    );
     fill(
       place,
       pageHead(
         "Personas",
         "Who you are in the chats: {{user}} becomes their name, and the model reads their description.",
-        make(load),
+        make(again),
       ),
       list,
     );
-    follow(["personas"], load);
-    return load();
+    follow(["personas"], look);
+    return again();
   }),
 );
 

@@ -7,7 +7,7 @@ import { ago, count, fullDate, size } from "../format.js";
 import { openPage } from "../frame.js";
 import { icon } from "../icons.js";
 import { follow } from "../live.js";
-import { say, show } from "../messages.js";
+import { say, showing } from "../messages.js";
 import { button, chatPath, emptyRoom, pageHead, part } from "./parts.js";
 
 /** @import {Thrown} from "./types.js" */
@@ -25,26 +25,24 @@ const kinds = {
 define("tk-trash", (element) =>
   openPage(element, (place) => {
     const list = h("div", null);
-    const empty = button([icon("trash"), "Empty the trash"], () => emptyAll(load), "danger-quiet");
+    const empty = button([icon("trash"), "Empty the trash"], () => emptyAll(again), "danger-quiet");
     empty.hidden = true;
-    const load = () =>
-      show(
-        list,
-        async () => {
-          /** @type {Thrown[]} */
-          const things = await get("/api/v1/trash");
-          empty.hidden = things.length === 0;
-          return draw(things, load);
-        },
-        "Looking into the bin…",
-      );
+    const { again, look } = showing(
+      list,
+      () => get("/api/v1/trash"),
+      (/** @type {Thrown[]} */ things, again) => {
+        empty.hidden = things.length === 0;
+        return draw(things, again);
+      },
+      "Looking into the bin…",
+    );
     fill(
       place,
       pageHead("Trash", "What you deleted, and what was replaced. It can all come back until its day is over.", empty),
       list,
     );
-    follow(["trash"], load);
-    return load();
+    follow(["trash"], look);
+    return again();
   }),
 );
 
