@@ -115,6 +115,35 @@ fn what_is_sent_again_after_a_lost_answer_changes_nothing() {
     ada.post(&format!("{BASE}/messages"), empty).expect_error(400, "bad_request");
 }
 
+/// The chat that SillyTavern opens with a character is still the same one when it has another name.
+#[test]
+fn a_card_that_names_the_chat_follows_its_new_name() {
+    let house = TestHouse::open();
+    let ada = house.moves_in("ada");
+    let id =
+        ada.post("/api/v1/characters", json!({ "name": "Eva" })).expect(201).json()["id"].as_str().unwrap().to_owned();
+    let path = format!("ada/characters/{id}.png");
+    let on_disk = || tavernkeep::library::cards::png::read(&house.file(&path)).unwrap();
+    let mut card = on_disk();
+    card.set_chat("first");
+    let bytes = tavernkeep::library::cards::png::write(&house.file(&path), &card).unwrap();
+    std::fs::write(house.path(&path), bytes).unwrap();
+    for name in ["first", "second"] {
+        put(&house, &format!("ada/chats/{id}/{name}.jsonl"), LINES);
+    }
+    let rename = |from: &str, to: &str| {
+        let path = format!("/api/v1/chats/{id}/{from}");
+        let version = ada.get(&path).expect(200).json()["version"].clone();
+        ada.patch(&path, json!({ "version": version, "name": to })).expect(200);
+    };
+    // Another chat's name is no concern of the card.
+    rename("second", "third");
+    assert_eq!(on_disk(), card);
+    rename("first", "the best");
+    card.set_chat("the best");
+    assert_eq!(on_disk(), card);
+}
+
 /// SillyTavern's group chats are found and read, and left as they are.
 #[test]
 fn group_chats_are_read_and_never_written() {
@@ -191,7 +220,7 @@ fn the_life_of_a_chat() {
     let swiped = ada.patch(&format!("{}/messages/0", path(&name)), swiped).expect(200).json();
     assert_eq!(swiped["message"]["text"], format!("Hi {}", support::title("ada")));
     let moved = json!({ "version": swiped["version"], "to": 1 });
-    let moved = ada.post(&format!("{}/messages/0/move", path(&name)), moved).expect(200).json();
+    ada.post(&format!("{}/messages/0/move", path(&name)), moved).expect(200);
     assert_eq!(texts(&now(&name))[0], "**one**");
 
     let branch = ada.post(&format!("{}/branch", path(&name)), json!({ "index": 0 })).expect(201).json();
@@ -199,9 +228,15 @@ fn the_life_of_a_chat() {
     let branched = now(branch["chat"].as_str().unwrap());
     assert_eq!((&branched["count"], &branched["metadata"]["main_chat"]), (&json!(1), &json!(name)));
     assert_ne!(branched["metadata"]["integrity"], begun["metadata"]["integrity"]);
+    let parent = now(&name);
+    assert_eq!(
+        (&parent["version"], &parent["messages"][0]["extra"]["branches"]),
+        (&branch["fromVersion"], &json!([branch["chat"]]))
+    );
 
     let note = json!({ "text": "rain", "depth": 3, "role": "user", "interval": 2 });
-    let update = json!({ "version": moved["version"], "name": "A: new?", "pinned": true, "note": note, "model": "m" });
+    let update =
+        json!({ "version": branch["fromVersion"], "name": "A: new?", "pinned": true, "note": note, "model": "m" });
     let renamed = ada.patch(&path(&name), update).expect(200).json();
     assert_eq!((&renamed["chat"], &renamed["pinned"]), (&json!("A new"), &json!(true)));
     let metadata = &renamed["metadata"];

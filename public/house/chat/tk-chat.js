@@ -581,7 +581,7 @@ class Page {
     if (!room) return;
     const made = await post(`${room.path}/branch`, { index });
     await this.open(room.character, made.chat);
-    say("A new chat goes on from there. The old one stays as it was.");
+    say("A new chat goes on from there. The old one stays.");
   }
 
   editLast() {

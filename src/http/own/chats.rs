@@ -20,7 +20,7 @@ use crate::library::characters::Row;
 use crate::library::chats::export::Format;
 use crate::library::chats::groups::Group;
 use crate::library::chats::import::{self, Speakers};
-use crate::library::chats::{ChatRef, ChatVersion, Expect, Header, Listed, NewChat, Opened, Recent, Window};
+use crate::library::chats::{Branched, ChatRef, ChatVersion, Expect, Header, Listed, NewChat, Opened, Recent, Window};
 use crate::store::{FileName, Handle};
 
 /// How many are shown unless the caller says otherwise, and at most.
@@ -254,8 +254,9 @@ pub async fn branch(mut call: Call) -> Result<Reply> {
     let Branch { index, name } = call.json().await?;
     let (state, handle, chat) = (call.state.clone(), call.me()?.handle.clone(), chat(&call)?);
     blocking(move || {
-        let branch = state.app.chats.branch(&handle, &chat, index, name.as_deref())?;
-        Ok(reply::json_with(StatusCode::CREATED, &json!({ "character": branch.character, "chat": branch.chat })))
+        let Branched { chat, from } = state.app.chats.branch(&handle, &chat, index, name.as_deref())?;
+        let answer = json!({ "character": chat.character, "chat": chat.chat, "fromVersion": from });
+        Ok(reply::json_with(StatusCode::CREATED, &answer))
     })
     .await
 }
@@ -342,7 +343,7 @@ pub async fn update(mut call: Call) -> Result<Reply> {
             now.1 = Expect::Version(changed.version);
         }
         if let Some(name) = &update.name {
-            now.0 = chats.rename(&handle, &now.0, now.1, name)?;
+            now.0 = state.app.rename_chat(&handle, &now.0, now.1, name)?;
         }
         if let Some(pinned) = update.pinned {
             chats.pin(&handle, &now.0, pinned)?;
