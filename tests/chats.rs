@@ -101,6 +101,10 @@ fn of_two_windows_the_one_that_is_behind_is_told_and_loses_nothing() {
     // And without a version nothing is changed that takes words away.
     one.patch(&format!("{BASE}/messages/0"), json!({ "text": "x" })).expect_error(400, "bad_request");
     one.delete(&format!("{BASE}/messages/0")).expect_error(400, "bad_request");
+    one.delete(BASE).expect_error(400, "bad_request");
+    for what in [json!({ "name": "x" }), json!({ "note": { "text": "x" } }), json!({ "model": null })] {
+        one.patch(BASE, what).expect_error(400, "bad_request");
+    }
 }
 
 #[test]
@@ -245,7 +249,8 @@ fn the_life_of_a_chat() {
         (&json!("rain"), &json!(3), &json!(1))
     );
     assert_eq!(metadata["tavernkeep"], json!({ "model": "m" }));
-    let cleared = ada.patch(&path("A new"), json!({ "model": null })).expect(200).json();
+    let cleared = ada.patch(&path("A new"), json!({ "version": renamed["version"], "model": null }));
+    let cleared = cleared.expect(200).json();
     assert!(cleared["metadata"].get("tavernkeep").is_none());
     ada.get(&path(&name)).expect_error(404, "not_found");
 
@@ -258,8 +263,9 @@ fn the_life_of_a_chat() {
     assert_eq!(ada.get("/api/v1/chats?limit=1&offset=1").expect(200).json()["items"].as_array().unwrap().len(), 1);
 
     let gone = format!("{}/messages/0?version={}&after=true", path("A new"), cleared["version"].as_str().unwrap());
-    assert_eq!(ada.delete(&gone).expect(200).json()["count"], 0);
-    ada.delete(&path("A new")).expect(200);
+    let emptied = ada.delete(&gone).expect(200).json();
+    assert_eq!(emptied["count"], 0);
+    ada.delete(&format!("{}?version={}", path("A new"), emptied["version"].as_str().unwrap())).expect(200);
     ada.get(&path("A new")).expect(404);
     let trash = ada.get("/api/v1/trash").expect(200).json();
     let kinds: Vec<&str> = trash.as_array().unwrap().iter().map(|thing| thing["kind"].as_str().unwrap()).collect();
@@ -356,7 +362,7 @@ fn what_is_not_ones_own_is_not_there() {
         bob.get(path).expect_error(404, "not_found");
         bob.post(&format!("{path}/messages"), json!({ "version": "0123456789abcdef", "text": "x" })).expect(404);
         bob.post(&format!("{path}/branch"), json!({ "index": 0 })).expect(404);
-        bob.delete(path).expect(404);
+        bob.delete(&format!("{path}?version=0123456789abcdef")).expect(404);
     }
     bob.delete("/api/v1/trash/0123456789abcdef0123456789abcdef").expect(404);
     bob.post("/api/v1/trash/..%2Fx/restore", json!({})).expect(404);
@@ -434,7 +440,8 @@ fn every_step_of_a_change_may_fail() {
     let stage = tempfile::tempdir().unwrap();
     let (house, ada, _) = scene();
     put(&house, "ada/chats/Ada/other.jsonl", LINES);
-    let deleted = ada.delete("/api/v1/chats/Ada/other").expect(200).json();
+    let other = ada.get("/api/v1/chats/Ada/other").expect(200).json()["version"].as_str().unwrap().to_owned();
+    let deleted = ada.delete(&format!("/api/v1/chats/Ada/other?version={other}")).expect(200).json();
     let trashed = deleted["trash"].as_str().unwrap().to_owned();
     copy_tree(house.data(), &stage.path().join("data"));
     drop((house, ada));

@@ -532,7 +532,7 @@ class Page {
   /** @param {Room} room */
   async removeChat(room) {
     const { character } = room;
-    const gone = await del(room.path);
+    const gone = await del(`${room.path}?version=${part(room.version)}`);
     this.close();
     await this.side.load();
     const next = this.side.chats.find((chat) => chat.character !== undefined);

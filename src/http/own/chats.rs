@@ -54,6 +54,14 @@ pub fn expect(version: Option<&str>) -> Result<Expect> {
     version.map_or(Ok(Expect::Anything), |text| ChatVersion::parse(text).map(Expect::Version))
 }
 
+/// The version that a change replaces, which it has to name.
+pub fn named(version: Option<&str>) -> Result<Expect> {
+    match version {
+        Some(version) => expect(Some(version)),
+        None => Err(Error::invalid("bad_request", "version has to name the version of the chat that is changed.")),
+    }
+}
+
 fn limit(call: &Call) -> Result<usize> {
     Ok(number(call, "limit")?.unwrap_or(LIMIT).min(LIMIT_MAX))
 }
@@ -330,7 +338,9 @@ impl Update {
 /// `PATCH /api/v1/chats/{character}/{chat}`.
 pub async fn update(mut call: Call) -> Result<Reply> {
     let update: Update = call.json().await?;
-    let expected = expect(update.version.as_deref())?;
+    // A pin is beside the chat, and replaces nothing.
+    let is_about_the_file = update.name.is_some() || update.is_about_the_header();
+    let expected = if is_about_the_file { named } else { expect }(update.version.as_deref())?;
     let (state, handle, chat) = (call.state.clone(), call.me()?.handle.clone(), chat(&call)?);
     blocking(move || {
         let chats = &state.app.chats;
@@ -356,7 +366,7 @@ pub async fn update(mut call: Call) -> Result<Reply> {
 
 /// `DELETE /api/v1/chats/{character}/{chat}`: to the trash.
 pub async fn delete(call: Call) -> Result<Reply> {
-    let expected = expect(call.query("version").as_deref())?;
+    let expected = named(call.query("version").as_deref())?;
     let (state, handle, chat) = (call.state.clone(), call.me()?.handle.clone(), chat(&call)?);
     blocking(move || {
         let id = state.app.chats.delete(&handle, &chat, expected)?;
