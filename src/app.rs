@@ -15,7 +15,7 @@ use crate::events::{Event, Events, Origin, What};
 use crate::library::bin::{Bin, Restored, Rules as Keeping, Sort};
 use crate::library::changes::{Change, Changes};
 use crate::library::characters::Parts;
-use crate::library::chats::{ChatRef, Message};
+use crate::library::chats::{ChatRef, Expect as ChatExpect, Message};
 use crate::library::search::Search;
 use crate::library::{Characters, Chats, Lorebooks, Personas, Portraits, Settings, Thumbnails, settings};
 use crate::models::{Connections, Ledger, Models, Rooms, Vault};
@@ -310,6 +310,18 @@ impl App {
             Some(persona) => Persona { name: persona.name, description: persona.description, ..Persona::default() },
             None => Persona { name: who.name.clone(), ..Persona::default() },
         })
+    }
+
+    /// Gives a chat another name, and lets the card follow that names it as the last one.
+    pub fn rename_chat(&self, handle: &Handle, chat: &ChatRef, expect: ChatExpect, name: &str) -> Result<ChatRef> {
+        let to = self.chats.rename(handle, chat, expect, name)?;
+        match self.characters.chat_renamed(handle, &chat.character, &chat.chat, &to.chat) {
+            Ok(true) => self.changes.publish(handle, Change::Characters {}),
+            Ok(false) => {}
+            // The chat has its new name: that the card does not know it is no reason to say that it has not.
+            Err(error) => tracing::warn!(?error, %handle, "a card names a chat by its old name"),
+        }
+        Ok(to)
     }
 
     /// Brings something back from the trash, with what belongs to it and is not in files of its own.

@@ -474,9 +474,15 @@ fn personas_live_in_the_settings_and_nothing_else_there_changes() {
     assert_eq!(settings["power_user"]["personas"][&id], "Me");
     assert_eq!(settings["power_user"]["persona_descriptions"][&id]["description"], "curious");
     let persona = format!("/api/v1/personas/{}", encoded(&id));
-    ada.patch(&persona, json!({ "name": "Myself", "position": 4, "depth": 1, "role": 1 })).expect(200);
-    ada.patch(&persona, json!({ "position": 5 })).expect(400);
-    ada.patch(&persona, json!({ "name": "" })).expect(400);
+    let seen = made["version"].clone();
+    let change = json!({ "version": seen, "name": "Myself", "position": 4, "depth": 1, "role": 1 });
+    let changed = ada.patch(&persona, change).expect(200).json();
+    ada.patch(&persona, json!({ "version": changed["version"], "position": 5 })).expect(400);
+    ada.patch(&persona, json!({ "version": changed["version"], "name": "" })).expect(400);
+    // A change names what it replaces, and one that comes late is told.
+    ada.patch(&persona, json!({ "name": "x" })).expect_error(400, "bad_request");
+    let stale = ada.patch(&persona, json!({ "version": seen, "name": "x" })).expect_error(409, "stale").json();
+    assert_eq!(stale["details"], json!({ "expected": seen, "found": changed["version"] }));
     ada.post(&format!("{persona}/default"), json!({})).expect(204);
     let list = ada.get("/api/v1/personas").expect(200).json();
     assert_eq!(list["default"], id.as_str());
@@ -489,7 +495,7 @@ fn personas_live_in_the_settings_and_nothing_else_there_changes() {
     assert_ne!(ada.send(put).expect(200).json()["avatar"], list["items"][0]["avatar"]);
     ada.delete(&persona).expect(204);
     ada.get(&format!("{persona}/picture")).expect(404);
-    ada.patch("/api/v1/personas/none.png", json!({ "name": "x" })).expect(404);
+    ada.patch("/api/v1/personas/none.png", json!({ "version": seen, "name": "x" })).expect(404);
     // All that is left of it are the empty places where it was.
     let after = String::from_utf8(house.file("ada/settings.json")).unwrap();
     let (before, after): (Value, Value) =

@@ -101,6 +101,10 @@ fn of_two_windows_the_one_that_is_behind_is_told_and_loses_nothing() {
     // And without a version nothing is changed that takes words away.
     one.patch(&format!("{BASE}/messages/0"), json!({ "text": "x" })).expect_error(400, "bad_request");
     one.delete(&format!("{BASE}/messages/0")).expect_error(400, "bad_request");
+    one.delete(BASE).expect_error(400, "bad_request");
+    for what in [json!({ "name": "x" }), json!({ "note": { "text": "x" } }), json!({ "model": null })] {
+        one.patch(BASE, what).expect_error(400, "bad_request");
+    }
 }
 
 #[test]
@@ -113,6 +117,35 @@ fn what_is_sent_again_after_a_lost_answer_changes_nothing() {
     assert_eq!(std::fs::read_to_string(path).unwrap().matches("once").count(), 1);
     let empty = json!({ "version": first["version"], "text": "  " });
     ada.post(&format!("{BASE}/messages"), empty).expect_error(400, "bad_request");
+}
+
+/// The chat that SillyTavern opens with a character is still the same one when it has another name.
+#[test]
+fn a_card_that_names_the_chat_follows_its_new_name() {
+    let house = TestHouse::open();
+    let ada = house.moves_in("ada");
+    let id =
+        ada.post("/api/v1/characters", json!({ "name": "Eva" })).expect(201).json()["id"].as_str().unwrap().to_owned();
+    let path = format!("ada/characters/{id}.png");
+    let on_disk = || tavernkeep::library::cards::png::read(&house.file(&path)).unwrap();
+    let mut card = on_disk();
+    card.set_chat("first");
+    let bytes = tavernkeep::library::cards::png::write(&house.file(&path), &card).unwrap();
+    std::fs::write(house.path(&path), bytes).unwrap();
+    for name in ["first", "second"] {
+        put(&house, &format!("ada/chats/{id}/{name}.jsonl"), LINES);
+    }
+    let rename = |from: &str, to: &str| {
+        let path = format!("/api/v1/chats/{id}/{from}");
+        let version = ada.get(&path).expect(200).json()["version"].clone();
+        ada.patch(&path, json!({ "version": version, "name": to })).expect(200);
+    };
+    // Another chat's name is no concern of the card.
+    rename("second", "third");
+    assert_eq!(on_disk(), card);
+    rename("first", "the best");
+    card.set_chat("the best");
+    assert_eq!(on_disk(), card);
 }
 
 /// SillyTavern's group chats are found and read, and left as they are.
@@ -191,7 +224,7 @@ fn the_life_of_a_chat() {
     let swiped = ada.patch(&format!("{}/messages/0", path(&name)), swiped).expect(200).json();
     assert_eq!(swiped["message"]["text"], format!("Hi {}", support::title("ada")));
     let moved = json!({ "version": swiped["version"], "to": 1 });
-    let moved = ada.post(&format!("{}/messages/0/move", path(&name)), moved).expect(200).json();
+    ada.post(&format!("{}/messages/0/move", path(&name)), moved).expect(200);
     assert_eq!(texts(&now(&name))[0], "**one**");
 
     let branch = ada.post(&format!("{}/branch", path(&name)), json!({ "index": 0 })).expect(201).json();
@@ -199,9 +232,15 @@ fn the_life_of_a_chat() {
     let branched = now(branch["chat"].as_str().unwrap());
     assert_eq!((&branched["count"], &branched["metadata"]["main_chat"]), (&json!(1), &json!(name)));
     assert_ne!(branched["metadata"]["integrity"], begun["metadata"]["integrity"]);
+    let parent = now(&name);
+    assert_eq!(
+        (&parent["version"], &parent["messages"][0]["extra"]["branches"]),
+        (&branch["fromVersion"], &json!([branch["chat"]]))
+    );
 
     let note = json!({ "text": "rain", "depth": 3, "role": "user", "interval": 2 });
-    let update = json!({ "version": moved["version"], "name": "A: new?", "pinned": true, "note": note, "model": "m" });
+    let update =
+        json!({ "version": branch["fromVersion"], "name": "A: new?", "pinned": true, "note": note, "model": "m" });
     let renamed = ada.patch(&path(&name), update).expect(200).json();
     assert_eq!((&renamed["chat"], &renamed["pinned"]), (&json!("A new"), &json!(true)));
     let metadata = &renamed["metadata"];
@@ -210,7 +249,8 @@ fn the_life_of_a_chat() {
         (&json!("rain"), &json!(3), &json!(1))
     );
     assert_eq!(metadata["tavernkeep"], json!({ "model": "m" }));
-    let cleared = ada.patch(&path("A new"), json!({ "model": null })).expect(200).json();
+    let cleared = ada.patch(&path("A new"), json!({ "version": renamed["version"], "model": null }));
+    let cleared = cleared.expect(200).json();
     assert!(cleared["metadata"].get("tavernkeep").is_none());
     ada.get(&path(&name)).expect_error(404, "not_found");
 
@@ -223,8 +263,9 @@ fn the_life_of_a_chat() {
     assert_eq!(ada.get("/api/v1/chats?limit=1&offset=1").expect(200).json()["items"].as_array().unwrap().len(), 1);
 
     let gone = format!("{}/messages/0?version={}&after=true", path("A new"), cleared["version"].as_str().unwrap());
-    assert_eq!(ada.delete(&gone).expect(200).json()["count"], 0);
-    ada.delete(&path("A new")).expect(200);
+    let emptied = ada.delete(&gone).expect(200).json();
+    assert_eq!(emptied["count"], 0);
+    ada.delete(&format!("{}?version={}", path("A new"), emptied["version"].as_str().unwrap())).expect(200);
     ada.get(&path("A new")).expect(404);
     let trash = ada.get("/api/v1/trash").expect(200).json();
     let kinds: Vec<&str> = trash.as_array().unwrap().iter().map(|thing| thing["kind"].as_str().unwrap()).collect();
@@ -321,7 +362,7 @@ fn what_is_not_ones_own_is_not_there() {
         bob.get(path).expect_error(404, "not_found");
         bob.post(&format!("{path}/messages"), json!({ "version": "0123456789abcdef", "text": "x" })).expect(404);
         bob.post(&format!("{path}/branch"), json!({ "index": 0 })).expect(404);
-        bob.delete(path).expect(404);
+        bob.delete(&format!("{path}?version=0123456789abcdef")).expect(404);
     }
     bob.delete("/api/v1/trash/0123456789abcdef0123456789abcdef").expect(404);
     bob.post("/api/v1/trash/..%2Fx/restore", json!({})).expect(404);
@@ -399,7 +440,8 @@ fn every_step_of_a_change_may_fail() {
     let stage = tempfile::tempdir().unwrap();
     let (house, ada, _) = scene();
     put(&house, "ada/chats/Ada/other.jsonl", LINES);
-    let deleted = ada.delete("/api/v1/chats/Ada/other").expect(200).json();
+    let other = ada.get("/api/v1/chats/Ada/other").expect(200).json()["version"].as_str().unwrap().to_owned();
+    let deleted = ada.delete(&format!("/api/v1/chats/Ada/other?version={other}")).expect(200).json();
     let trashed = deleted["trash"].as_str().unwrap().to_owned();
     copy_tree(house.data(), &stage.path().join("data"));
     drop((house, ada));

@@ -13,7 +13,7 @@ use super::thumbnails::{Of, Thumbnails};
 use super::{Settings, splice};
 use crate::clock;
 use crate::error::{Error, Result};
-use crate::store::{Expect, FileName, Folder, Handle, Owner, Place, RelPath, Store, Writer};
+use crate::store::{Expect, FileName, Folder, Handle, Owner, Place, RelPath, Store, Version, Writer};
 
 /// Where the settings have personas.
 const NAMES: [&str; 2] = ["power_user", "personas"];
@@ -56,6 +56,15 @@ pub struct Persona {
     pub lorebook: String,
     /// Words by which people tell their personas apart.
     pub title: String,
+}
+
+impl Persona {
+    /// What a change names as what it replaces: all that one can change, and not the picture.
+    pub fn version(&self) -> Version {
+        let Self { id, name, description, position, depth, role, lorebook, title } = self;
+        let all = json!([id, name, description, position, depth, role, lorebook, title]);
+        Version::of(all.to_string().as_bytes())
+    }
 }
 
 /// Fields to change; what is `None` stays.
@@ -155,10 +164,15 @@ impl Personas {
         })
     }
 
-    /// Changes what `edit` names.
-    pub fn update(&self, handle: &Handle, id: &FileName, edit: &Edit) -> Result<Persona> {
-        self.chosen(handle, Some(id))?;
-        self.writing(handle, |writer| self.change(writer, handle, id, edit))
+    /// Changes what `edit` names, if the persona is still the version that whoever changes it has seen.
+    pub fn update(&self, handle: &Handle, id: &FileName, version: Version, edit: &Edit) -> Result<Persona> {
+        self.writing(handle, |writer| {
+            let found = self.chosen(handle, Some(id))?.ok_or_else(no_such_persona)?.version();
+            if found != version {
+                return Err(stale(version, found));
+            }
+            self.change(writer, handle, id, edit)
+        })
     }
 
     fn change(&self, writer: &Writer<'_>, handle: &Handle, id: &FileName, edit: &Edit) -> Result<Persona> {
@@ -340,6 +354,14 @@ fn check_name(name: &str) -> Result<()> {
         return Err(Error::invalid("bad_name", "A persona's name has 1 to 200 characters, not only spaces."));
     }
     Ok(())
+}
+
+fn stale(expected: Version, found: Version) -> Error {
+    Error::conflict(
+        "stale",
+        "This persona was changed meanwhile, in another window perhaps. Nothing was changed; load it again.",
+    )
+    .with_details(json!({ "expected": expected, "found": found }))
 }
 
 fn no_such_persona() -> Error {

@@ -438,7 +438,7 @@ export class Page {
   /** @param {Room} room */
   async removeChat(room) {
     const { character } = room;
-    const gone = await del(room.path);
+    const gone = await del(`${room.path}?version=${part(room.version)}`);
     this.close();
     await this.side.load();
     const next = this.side.chats.find((chat) => chat.character !== undefined);
@@ -487,7 +487,7 @@ export class Page {
     if (!room) return;
     const made = await post(`${room.path}/branch`, { index });
     await this.open(room.character, made.chat);
-    say("A new chat goes on from there. The old one stays as it was.");
+    say("A new chat goes on from there. The old one stays.");
   }
 
   editLast() {

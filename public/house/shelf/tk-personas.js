@@ -178,7 +178,7 @@ function edit(persona, path, again) {
     run: async () => {
       const wanted = name.input.value.trim();
       if (!wanted) refuse(name, "A name needs at least one letter.");
-      await patch(path, { name: wanted, description: description.input.value, ...place.read() });
+      await patch(path, { version: persona.version, name: wanted, description: description.input.value, ...place.read() });
       say(`${wanted} is saved.`);
       close();
     },

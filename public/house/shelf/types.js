@@ -48,7 +48,7 @@
  * @typedef {Record<string, unknown>} Entry an entry of a lorebook with all its fields, known and unknown
  * @typedef {{entries?: Entry[] | Record<string, Entry>, [field: string]: unknown}} Book
  *
- * @typedef {{id: string, name: string, description: string, avatar: string, position?: number, depth?: number, role?: number, default: boolean}} Persona
+ * @typedef {{id: string, name: string, description: string, avatar: string, position?: number, depth?: number, role?: number, default: boolean, version: string}} Persona
  *
  * @typedef {object} Connection
  * @property {string} id

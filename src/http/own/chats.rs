@@ -20,7 +20,7 @@ use crate::library::characters::Row;
 use crate::library::chats::export::Format;
 use crate::library::chats::groups::Group;
 use crate::library::chats::import::{self, Speakers};
-use crate::library::chats::{ChatRef, ChatVersion, Expect, Header, Listed, NewChat, Opened, Recent, Window};
+use crate::library::chats::{Branched, ChatRef, ChatVersion, Expect, Header, Listed, NewChat, Opened, Recent, Window};
 use crate::store::{FileName, Handle};
 
 /// How many are shown unless the caller says otherwise, and at most.
@@ -52,6 +52,14 @@ pub fn number(call: &Call, name: &str) -> Result<Option<usize>> {
 /// What a change expects, if it says so.
 pub fn expect(version: Option<&str>) -> Result<Expect> {
     version.map_or(Ok(Expect::Anything), |text| ChatVersion::parse(text).map(Expect::Version))
+}
+
+/// The version that a change replaces, which it has to name.
+pub fn named(version: Option<&str>) -> Result<Expect> {
+    match version {
+        Some(version) => expect(Some(version)),
+        None => Err(Error::invalid("bad_request", "version has to name the version of the chat that is changed.")),
+    }
 }
 
 fn limit(call: &Call) -> Result<usize> {
@@ -254,8 +262,9 @@ pub async fn branch(mut call: Call) -> Result<Reply> {
     let Branch { index, name } = call.json().await?;
     let (state, handle, chat) = (call.state.clone(), call.me()?.handle.clone(), chat(&call)?);
     blocking(move || {
-        let branch = state.app.chats.branch(&handle, &chat, index, name.as_deref())?;
-        Ok(reply::json_with(StatusCode::CREATED, &json!({ "character": branch.character, "chat": branch.chat })))
+        let Branched { chat, from } = state.app.chats.branch(&handle, &chat, index, name.as_deref())?;
+        let answer = json!({ "character": chat.character, "chat": chat.chat, "fromVersion": from });
+        Ok(reply::json_with(StatusCode::CREATED, &answer))
     })
     .await
 }
@@ -329,7 +338,9 @@ impl Update {
 /// `PATCH /api/v1/chats/{character}/{chat}`.
 pub async fn update(mut call: Call) -> Result<Reply> {
     let update: Update = call.json().await?;
-    let expected = expect(update.version.as_deref())?;
+    // A pin is beside the chat, and replaces nothing.
+    let is_about_the_file = update.name.is_some() || update.is_about_the_header();
+    let expected = if is_about_the_file { named } else { expect }(update.version.as_deref())?;
     let (state, handle, chat) = (call.state.clone(), call.me()?.handle.clone(), chat(&call)?);
     blocking(move || {
         let chats = &state.app.chats;
@@ -342,7 +353,7 @@ pub async fn update(mut call: Call) -> Result<Reply> {
             now.1 = Expect::Version(changed.version);
         }
         if let Some(name) = &update.name {
-            now.0 = chats.rename(&handle, &now.0, now.1, name)?;
+            now.0 = state.app.rename_chat(&handle, &now.0, now.1, name)?;
         }
         if let Some(pinned) = update.pinned {
             chats.pin(&handle, &now.0, pinned)?;
@@ -355,7 +366,7 @@ pub async fn update(mut call: Call) -> Result<Reply> {
 
 /// `DELETE /api/v1/chats/{character}/{chat}`: to the trash.
 pub async fn delete(call: Call) -> Result<Reply> {
-    let expected = expect(call.query("version").as_deref())?;
+    let expected = named(call.query("version").as_deref())?;
     let (state, handle, chat) = (call.state.clone(), call.me()?.handle.clone(), chat(&call)?);
     blocking(move || {
         let id = state.app.chats.delete(&handle, &chat, expected)?;

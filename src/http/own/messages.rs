@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use warp::http::StatusCode;
 
-use super::chats::{chat, expect};
+use super::chats::{chat, expect, named};
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::http::call::Call;
@@ -76,14 +76,6 @@ fn without_bulk(extra: &Map<String, Value>) -> Map<String, Value> {
 /// The index in the address.
 fn index(call: &Call) -> Result<usize> {
     call.param("index").parse().map_err(|_| Error::not_found("There is no such message in this chat."))
-}
-
-/// A change says what it replaces.
-fn named(version: Option<&str>) -> Result<crate::library::chats::Expect> {
-    match version {
-        Some(version) => expect(Some(version)),
-        None => Err(Error::invalid("bad_request", "version has to name the version of the chat that is changed.")),
-    }
 }
 
 fn changed(changed: &Changed) -> Reply {

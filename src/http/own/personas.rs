@@ -14,7 +14,7 @@ use crate::library::cards::picture::Crop;
 use crate::library::characters::mark_of;
 use crate::library::personas::{self, Edit, Persona};
 use crate::library::thumbnails::Of;
-use crate::store::{FileName, Handle};
+use crate::store::{FileName, Handle, Version};
 
 /// `GET /api/v1/personas`.
 pub async fn list(call: Call) -> Result<Reply> {
@@ -45,6 +45,7 @@ fn view(state: &State, handle: &Handle, persona: &Persona, default: Option<&File
         "lorebook": persona.lorebook,
         "title": persona.title,
         "default": default == Some(&persona.id),
+        "version": persona.version(),
     }))
 }
 
@@ -66,12 +67,22 @@ pub async fn create(mut call: Call) -> Result<Reply> {
     .await
 }
 
+#[derive(Deserialize)]
+struct Update {
+    version: Version,
+    #[serde(flatten)]
+    rest: serde_json::Map<String, Value>,
+}
+
 /// `PATCH /api/v1/personas/{persona}`.
 pub async fn update(mut call: Call) -> Result<Reply> {
-    let edit: Edit = call.json().await?;
+    let Update { version, rest } = call.json().await?;
+    let edit = serde_json::from_value::<Edit>(rest.into()).map_err(|error| {
+        Error::invalid("bad_request", format!("The request's body is not what is expected: {error}."))
+    })?;
     let (state, handle, id) = (call.state.clone(), call.me()?.handle.clone(), persona(&call)?);
     blocking(move || {
-        let persona = state.app.personas.update(&handle, &id, &edit)?;
+        let persona = state.app.personas.update(&handle, &id, version, &edit)?;
         Ok(reply::json(&changed(&state, &handle, &persona)?))
     })
     .await

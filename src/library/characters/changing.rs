@@ -34,6 +34,21 @@ impl Characters {
         self.open(handle, id)
     }
 
+    /// Lets the card name a chat by its new name, if it names that one as the chat that SillyTavern opens; whether it did. The
+    /// card that was is not kept: whoever wants the old name back gives it to the chat.
+    pub fn chat_renamed(&self, handle: &Handle, id: &FileName, from: &FileName, to: &FileName) -> Result<bool> {
+        let Some(before) = crate::store::if_there(self.open(handle, id))? else { return Ok(false) };
+        let Ok(mut card) = before.card else { return Ok(false) };
+        if card.chat() != Some(from.as_str()) {
+            return Ok(false);
+        }
+        card.set_chat(to.as_str());
+        let (place, bytes) = (card_place(handle, id)?, png::write(&before.bytes, &card)?);
+        let owner = Owner::User(handle.clone());
+        self.store.writing(&owner, |writer| writer.write(&place, &bytes, Expect::Version(before.version)))?;
+        Ok(true)
+    }
+
     /// Replaces the picture: PNG, JPEG, WebP or GIF, possibly a part of it. What the card says stays.
     pub fn set_picture(
         &self,

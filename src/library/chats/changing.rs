@@ -265,6 +265,31 @@ impl Chats {
         })
     }
 
+    /// Notes in a message which chat was made of what was said up to it. The version of the chat then; none if the message
+    /// cannot be read, and is left as it is.
+    pub(super) fn note_branch(
+        &self,
+        writer: &Writer<'_>,
+        handle: &Handle,
+        chat: &ChatRef,
+        seen: &Seen,
+        index: usize,
+        branch: &ChatRef,
+    ) -> Result<Option<ChatVersion>> {
+        let Content::Message(mut message) = seen.read_one(index)?.content else { return Ok(None) };
+        let branches = message.extra_mut().entry("branches").or_insert_with(|| Value::Array(Vec::new()));
+        let name = Value::from(branch.chat.as_str());
+        match branches {
+            Value::Array(names) => names.push(name),
+            other => *other = Value::Array(vec![name]),
+        }
+        let at = seen.line_of(index);
+        let end = seen.lines.count();
+        let slots = [Slot::Lines(0..at), Slot::New(at..at + 1, message.to_line()?), Slot::Lines(at + 1..end)];
+        self.rewrite(writer, handle, chat, seen, &slots, Keep::Once)?;
+        Ok(Some(self.look(handle, chat)?.version))
+    }
+
     /// Makes a new file of what `plan` says, in place of the one that is there, which goes to the trash.
     fn rewriting(
         &self,

@@ -25,6 +25,15 @@ pub struct NewChat {
     pub metadata: Map<String, Value>,
 }
 
+/// A branch that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Branched {
+    /// The new chat.
+    pub chat: ChatRef,
+    /// The version of the chat that it was made of, now that its message names the branch.
+    pub from: ChatVersion,
+}
+
 impl Chats {
     /// Makes a chat. One of the same name is a conflict if a person chose the name.
     pub fn create(&self, handle: &Handle, character: &FileName, new: NewChat) -> Result<(ChatRef, ChatVersion)> {
@@ -61,10 +70,11 @@ impl Chats {
         Ok(made)
     }
 
-    /// A chat that has what this one has up to and including the message at `index`.
-    pub fn branch(&self, handle: &Handle, chat: &ChatRef, index: usize, name: Option<&str>) -> Result<ChatRef> {
+    /// A chat that has what this one has up to and including the message at `index`. The message then names the branch, as
+    /// SillyTavern has it: in `extra.branches`.
+    pub fn branch(&self, handle: &Handle, chat: &ChatRef, index: usize, name: Option<&str>) -> Result<Branched> {
         let name = name.map(naming::sanitised).transpose()?;
-        let branch = self.writing(handle, |writer| {
+        let made = self.writing(handle, |writer| {
             let seen = self.look(handle, chat)?;
             if index >= seen.count() {
                 return Err(no_message());
@@ -83,10 +93,19 @@ impl Chats {
             })?;
             let pieces = [Piece::Bytes(&line), Piece::Bytes(b"\n"), Piece::Of(&seen.file, span)];
             writer.assemble(&branch.place(handle)?, &pieces, false)?;
-            Ok(branch)
-        })?;
+            // The branch is there: that its message cannot say so is no reason to say that it is not.
+            let noted = self.note_branch(writer, handle, chat, &seen, index, &branch).unwrap_or_else(|error| {
+                tracing::warn!(?error, %handle, "a message does not name the branch that was made of it");
+                None
+            });
+            Ok((Branched { chat: branch, from: noted.unwrap_or(seen.version) }, noted))
+        });
+        let (branched, noted) = made?;
+        if noted.is_some() {
+            self.tell(handle, chat, noted);
+        }
         self.tell_list(handle);
-        Ok(branch)
+        Ok(branched)
     }
 
     /// Gives a chat another name. Its version stays.

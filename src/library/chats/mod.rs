@@ -42,7 +42,7 @@ use crate::error::{Error, Result};
 use crate::store::{self, FileName, Folder, Handle, Owner, Place, Store, Writer};
 
 pub use changing::{Appended, Changed, Edit};
-pub use files::NewChat;
+pub use files::{Branched, NewChat};
 pub use lines::Lines;
 pub use listing::{Listed, Recent};
 pub use message::{Header, Message, Picture, Swipe};

@@ -206,7 +206,8 @@ fn an_unchanged_edit_writes_nothing() {
 #[test]
 fn a_branch_has_what_was_before_and_a_name_of_its_own() {
     let scene = Scene::of(ODD.as_bytes());
-    let names: Vec<String> = [0, 2].map(|at| scene.chats.branch(&ada(), &x(), at, None).unwrap().chat.into()).into();
+    let names: Vec<String> =
+        [0, 2].map(|at| scene.chats.branch(&ada(), &x(), at, None).unwrap().chat.chat.into()).into();
     assert_eq!(names, ["x - Branch #1", "x - Branch #2"]);
     let branch = ChatRef::parse("Ada", &names[1]).unwrap();
     let window = scene.chats.window(&ada(), &branch, None, 10).unwrap();
@@ -215,6 +216,21 @@ fn a_branch_has_what_was_before_and_a_name_of_its_own() {
     assert_eq!(header.metadata().unwrap()["main_chat"], "x");
     assert_eq!(header.metadata().unwrap()["odd"], 1.5);
     assert_eq!(header.integrity().unwrap().len(), 36);
+    // The messages name their branches, and nothing else about them has changed.
+    let at = |index| match scene.chats.message(&ada(), &x(), index).unwrap().1.content {
+        Content::Message(message) => message,
+        Content::Damaged(text) => panic!("{text}"),
+    };
+    assert_eq!(at(2).extra().unwrap()["branches"], serde_json::json!([names[1]]));
+    scene.chats.branch(&ada(), &x(), 2, Some("mine")).unwrap();
+    assert_eq!(at(2).extra().unwrap()["branches"], serde_json::json!([names[1], "mine"]));
+    assert!(
+        scene.chats.window(&ada(), &branch, None, 10).unwrap().lines[2]
+            .message()
+            .unwrap()
+            .extra()
+            .is_none_or(|extra| !extra.contains_key("branches"))
+    );
     assert_eq!(scene.chats.branch(&ada(), &x(), 4, None).unwrap_err().code(), "not_found");
     assert_eq!(scene.chats.branch(&ada(), &x(), 0, Some("x")).unwrap_err().code(), "conflict");
 }
