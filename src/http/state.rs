@@ -15,6 +15,7 @@ use super::files::Files;
 use super::gate::BasicCache;
 use super::peer::FirstSight;
 use super::routes;
+use super::shares::Shares;
 use super::table::Table;
 use super::tickets::Tickets;
 use crate::accounts::changing::Changes;
@@ -25,6 +26,8 @@ use crate::store::Handle;
 
 /// Large bodies at once: each can take several times its size until it is saved.
 const LARGE_BODIES: usize = 3;
+/// Chats that are being downloaded at once.
+const EXPORTS: usize = 24;
 
 /// What all requests share.
 pub struct State {
@@ -48,6 +51,8 @@ pub struct State {
     pub wrong_names: FirstSight<String>,
     /// Bodies that are large enough to matter, held at once.
     pub large_bodies: Arc<Semaphore>,
+    /// Who downloads how many chats: each keeps a thread waiting.
+    pub exports: Shares<Handle>,
     /// Who is uploading an archive: one at a time for each person.
     pub uploads: Mutex<HashSet<Handle>>,
     /// Whether anyone on the network can reach the sign-in.
@@ -71,6 +76,7 @@ impl State {
             tickets: Tickets::default(),
             basic: BasicCache::default(),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
+            exports: Shares::new(EXPORTS),
             uploads: Mutex::default(),
             newcomers: FirstSight::default(),
             strangers: FirstSight::default(),
