@@ -595,3 +595,20 @@ fn those_who_do_not_read_their_downloads_keep_nobody_waiting() {
     assert_eq!(house.owner().get("/large.bin").expect(200).body, vec![7; 16 * 1024 * 1024]);
     drop(idle);
 }
+
+#[test]
+fn one_who_sends_slowly_does_not_take_the_room_for_everybody_s_large_bodies() {
+    let house = TestHouse::open();
+    let (ada, bob) = (house.moves_in("ada"), house.moves_in("bob"));
+    let slow: Vec<_> = (0..6)
+        .map(|_| {
+            let request = Request::new("POST", "/api/settings/save").body("application/json", vec![b' '; 1_500_000]);
+            ada.begin(&request.header("Content-Length", "4000000"))
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(300));
+    let started = Instant::now();
+    bob.saves(&json!({ "words": "word ".repeat(500_000) })).expect(200);
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    drop(slow);
+}

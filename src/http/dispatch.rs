@@ -86,7 +86,7 @@ async fn route(
             return (pages::elsewhere(&state, &arrival, &headers, peer.client, person.as_ref(), dialect).await, "*");
         }
     };
-    if let Err(error) = gate::check(&state, route, person.as_ref(), &headers) {
+    if let Err(error) = gate::check(&state, route, person.as_ref(), &headers, &arrival.uri) {
         return (refusal(&error, route.dialect), route.pattern);
     }
     let call = Call {

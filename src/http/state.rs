@@ -23,6 +23,7 @@ use crate::accounts::{Account, By};
 use crate::app::App;
 use crate::error::Result;
 use crate::store::Handle;
+use crate::turns::Turns;
 
 /// Large bodies at once: each can take several times its size until it is saved.
 const LARGE_BODIES: usize = 3;
@@ -51,6 +52,8 @@ pub struct State {
     pub wrong_names: FirstSight<String>,
     /// Bodies that are large enough to matter, held at once.
     pub large_bodies: Arc<Semaphore>,
+    /// Of these, one for each person.
+    pub large_bodies_of: Turns<Option<Handle>>,
     /// Who downloads how many chats: each keeps a thread waiting.
     pub exports: Shares<Handle>,
     /// Who is uploading an archive: one at a time for each person.
@@ -76,6 +79,7 @@ impl State {
             tickets: Tickets::default(),
             basic: BasicCache::default(),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
+            large_bodies_of: Turns::default(),
             exports: Shares::new(EXPORTS),
             uploads: Mutex::default(),
             newcomers: FirstSight::default(),
