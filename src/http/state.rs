@@ -102,11 +102,12 @@ impl State {
         self.app.delete_user(by, handle, purge)
     }
 
-    /// Whether somebody's credentials are still what they were.
+    /// Whether somebody's credentials are still what they were. A disk that cannot tell right now is no reason to break
+    /// off what they were let in for.
     pub fn is_still(&self, handle: &Handle, epoch: &str) -> bool {
         let accounts = &self.app.accounts;
         !accounts.rules().accounts
-            || accounts.listing().is_ok_and(|listing| {
+            || accounts.listing().map_or(true, |listing| {
                 listing.get(handle).is_some_and(|account| account.enabled && account.epoch == epoch)
             })
     }
