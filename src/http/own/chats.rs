@@ -336,15 +336,15 @@ pub async fn update(mut call: Call) -> Result<Reply> {
     blocking(move || {
         let chats = &state.app.chats;
         let mut now = (chat, expected);
+        // First what may be refused, and is done whole or not at all; a new name leaves the version as it is.
+        if let Some(name) = &update.name {
+            now.0 = chats.rename(&handle, &now.0, now.1, name)?;
+        }
         if update.is_about_the_header() {
-            let changed = chats.change_header(&handle, &now.0, now.1, |header| {
+            chats.change_header(&handle, &now.0, now.1, |header| {
                 update.apply(header);
                 Ok(())
             })?;
-            now.1 = Expect::Version(changed.version);
-        }
-        if let Some(name) = &update.name {
-            now.0 = chats.rename(&handle, &now.0, now.1, name)?;
         }
         if let Some(pinned) = update.pinned {
             chats.pin(&handle, &now.0, pinned)?;
