@@ -28,7 +28,6 @@ pub mod place;
 mod record;
 pub mod restore;
 mod search;
-mod seek;
 mod swap;
 #[cfg(test)]
 pub(crate) mod testing;
