@@ -98,6 +98,8 @@ fn the_default_is_chosen_or_own_or_the_house_s_or_the_echo() {
     let ours = house.make_for_house("Ours");
     assert_eq!(default(), ours);
     let first = house.make("ada", "First");
+    // In another millisecond: of two made in the same one, neither is the first.
+    std::thread::sleep(std::time::Duration::from_millis(2));
     let second = house.make("ada", "Second");
     assert_eq!(default(), first);
     house.connections.choose(&user("ada"), Some(&second.id)).unwrap();
