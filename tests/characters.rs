@@ -245,7 +245,7 @@ fn scripts_in_every_field_come_out_as_words() {
     assert_eq!(seen["description"], evil, "words are words; whoever shows them makes text of them");
     let html = seen["creatorNotesHtml"].as_str().unwrap().to_lowercase();
     assert!(!html.contains("<script") && !html.contains("<svg") && !html.contains("href=\"javascript"), "{html}");
-    assert!(!html.contains("<img") || !html.contains("onerror=alert"), "{html}");
+    assert!(!html.contains("onerror"), "{html}");
     let list = ada.get("/api/v1/characters").expect(200);
     assert!(list.header("content-type").unwrap().starts_with("application/json"));
     assert!(!list.json()["items"][0]["summary"].as_str().unwrap().contains("<script"));
@@ -639,7 +639,7 @@ fn every_step_of_a_write_may_fail(#[case] act: Act) {
                 let answer = act.run(&ada, &version);
                 let name = format!("{act:?}, step {n} of {steps}, forever: {forever}");
                 let ok = (200..300).contains(&answer.status);
-                assert!(ok || answer.status >= 500, "{name}: {answer}");
+                assert!(ok || answer.code() == "storage", "{name}: {answer}");
                 faults.rearm(0);
                 let now = seen(&ada);
                 assert!(now == old || now == new, "{name}: {now}\nneither {old}\nnor {new}");

@@ -120,6 +120,15 @@ fn a_backup_comes_back_from_the_command_line() {
     let names = files::names_in(&folder.path().join("all"));
     assert!(names.len() == 2 && names[0].starts_with("ada-") && names[1].starts_with("default-user-"), "{names:?}");
 
+    // One that fails is told of at the end, and does not keep the others from being written.
+    let aside = folder.path().join("ada-aside");
+    std::fs::rename(data.join("ada"), &aside).unwrap();
+    std::fs::create_dir(folder.path().join("most")).unwrap();
+    run(folder.path(), &["backup", "--all", "-o", "most"]).expect(1).says(&["There is NO backup of: ada."]);
+    let names = files::names_in(&folder.path().join("most"));
+    assert!(names.len() == 1 && names[0].starts_with("default-user-"), "{names:?}");
+    std::fs::rename(&aside, data.join("ada")).unwrap();
+
     std::fs::write(data.join("ada/settings.json"), "{\"words\":\"now\"}").unwrap();
     std::fs::write(data.join("ada/characters/Dog.png"), "dog").unwrap();
     let now = of_ada();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rstest::rstest;
 use serde_json::json;
-use support::{Answer, Request, TestHouse, client, eventually};
+use support::{Answer, BLOCKING_THREADS, Request, TestHouse, client, eventually};
 use tavernkeep::http::reply::Dialect;
 use tavernkeep::http::routes;
 
@@ -565,4 +565,50 @@ fn methods_that_are_not_there() {
     let answer = ada.send(Request::new("PUT", "/api/v1/house")).expect(405);
     assert_eq!(answer.header("allow"), Some("GET"));
     assert!(ada.send(Request::new("HEAD", "/api/v1/me")).expect(200).body.is_empty());
+}
+
+/// A chat that no socket takes without being read.
+fn long_chat(house: &TestHouse, handle: &str) {
+    let folder = house.path(&format!("{handle}/chats/Seraphina"));
+    std::fs::create_dir_all(&folder).unwrap();
+    let line = json!({ "name": "Ada", "is_user": true, "mes": "word ".repeat(200_000) });
+    let text = format!("{}\n{}", json!({ "user_name": "Ada" }), format!("{line}\n").repeat(16));
+    std::fs::write(folder.join("long.jsonl"), text).unwrap();
+}
+
+#[test]
+fn those_who_do_not_read_their_downloads_keep_nobody_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let public = folder.path().join("public");
+    std::fs::create_dir_all(&public).unwrap();
+    std::fs::write(public.join("large.bin"), vec![7; 16 * 1024 * 1024]).unwrap();
+    let house = TestHouse::in_folder(folder, None, |config| config.public = public);
+    let (ada, stranger) = (house.moves_in("ada"), house.anonymous());
+    long_chat(&house, "ada");
+    let exports = Request::new("GET", "/api/v1/chats/Seraphina/long/export");
+    let file = Request::new("GET", "/large.bin");
+    let idle: Vec<_> = (0..BLOCKING_THREADS).flat_map(|_| [ada.begin(&exports), stranger.begin(&file)]).collect();
+    std::thread::sleep(Duration::from_millis(300));
+    house.owner().saves(&json!({ "words": "served" })).expect(200);
+    ada.send(exports).expect_error(503, "busy");
+    // Whoever reads gets the whole all the same.
+    assert_eq!(house.owner().get("/large.bin").expect(200).body, vec![7; 16 * 1024 * 1024]);
+    drop(idle);
+}
+
+#[test]
+fn one_who_sends_slowly_does_not_take_the_room_for_everybody_s_large_bodies() {
+    let house = TestHouse::open();
+    let (ada, bob) = (house.moves_in("ada"), house.moves_in("bob"));
+    let slow: Vec<_> = (0..6)
+        .map(|_| {
+            let request = Request::new("POST", "/api/settings/save").body("application/json", vec![b' '; 1_500_000]);
+            ada.begin(&request.header("Content-Length", "4000000"))
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(300));
+    let started = Instant::now();
+    bob.saves(&json!({ "words": "word ".repeat(500_000) })).expect(200);
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    drop(slow);
 }

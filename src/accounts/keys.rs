@@ -5,22 +5,23 @@
 //! credentials that it was made under, so that it ends with a changed password, with disabling, with deletion and with
 //! loss of rights, from whichever process that comes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::records::Records;
 use super::{Account, Accounts};
 use crate::access::Permission;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::events::{Event, Origin, What};
 use crate::random;
-use crate::store::{self, Expect, Folder, Handle, Owner, Place, Store};
+use crate::store::{Folder, Handle, Store};
 
 const PREFIX: &str = "tk-";
 /// More keys than this an account does not have.
@@ -105,53 +106,34 @@ struct File {
 }
 
 /// All API keys of a data folder.
-pub struct Keys {
-    store: Arc<Store>,
-    live: RwLock<HashMap<Hash, Arc<ApiKey>>>,
-    /// Accounts whose times of last use have changed since they were written.
-    dirty: Mutex<HashSet<Handle>>,
-}
+pub struct Keys(Records<HashMap<Hash, Arc<ApiKey>>>);
 
 impl Keys {
-    /// Reads all keys. A damaged file costs its account its keys, nothing else.
+    /// Reads all keys.
     pub fn open(store: Arc<Store>) -> Result<Self> {
-        let mut live = HashMap::new();
-        for entry in store.list(&folder())? {
-            let Some(handle) = entry.name.as_str().strip_suffix(".json").and_then(|stem| Handle::parse(stem).ok())
-            else {
-                continue;
-            };
-            let text = store.read(&folder().file(&entry.name))?;
-            match serde_json::from_slice::<File>(&text) {
-                Ok(file) if file.format <= FORMAT => {
-                    let keys = file.keys.into_iter().filter_map(|record| record.into_key(&handle));
-                    live.extend(keys.map(|key| (key.hash, Arc::new(key))));
-                }
-                _ => tracing::warn!(%handle, "the API keys of an account cannot be read; it has to make new ones"),
-            }
-        }
-        Ok(Self { store, live: RwLock::new(live), dirty: Mutex::default() })
+        let take = |live: &mut HashMap<_, _>, handle: &Handle, file: File| {
+            let keys = file.keys.into_iter().filter_map(|record| record.into_key(handle));
+            live.extend(keys.map(|key| (key.hash, Arc::new(key))));
+        };
+        Records::open(store, Folder::KEYS, FORMAT, take).map(Self)
     }
 
     /// The key that a program shows, whether it is still good or not.
     pub fn find(&self, secret: &ApiSecret) -> Option<Arc<ApiKey>> {
-        self.read().get(&secret.hash()).cloned()
+        self.0.read().get(&secret.hash()).cloned()
     }
 
     /// The keys of an account, the newest first.
     pub fn of(&self, handle: &Handle) -> Vec<Arc<ApiKey>> {
-        let mut keys: Vec<_> = self.read().values().filter(|key| key.handle == *handle).cloned().collect();
+        let mut keys: Vec<_> = of(&self.0.read(), handle).cloned().collect();
         keys.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
         keys
     }
 
     /// Marks a key as used now. Written about once a minute.
     fn used(&self, key: &ApiKey) {
-        let now = clock::now_ms();
-        if now - key.last_used.load(Ordering::Relaxed) > 60_000 {
-            key.last_used.store(now, Ordering::Relaxed);
-            store::lock(&self.dirty).insert(key.handle.clone());
-        }
+        key.last_used.store(clock::now_ms(), Ordering::Relaxed);
+        self.0.used(&key.handle);
     }
 
     fn create(&self, account: &Account, name: &str, expires: Option<i64>) -> Result<(ApiSecret, Arc<ApiKey>)> {
@@ -166,13 +148,16 @@ impl Keys {
             hash: secret.hash(),
             last_used: AtomicI64::new(0),
         });
-        if self.of(&account.handle).len() >= MOST {
-            return Err(Error::conflict("too_many", format!("There are {MOST} keys already. Revoke one first.")));
+        {
+            let mut live = self.0.write();
+            if of(&live, &account.handle).count() >= MOST {
+                return Err(Error::conflict("too_many", format!("There are {MOST} keys already. Revoke one first.")));
+            }
+            live.insert(key.hash, Arc::clone(&key));
         }
-        self.write().insert(key.hash, Arc::clone(&key));
         // Unlike a session it has to outlive the server, so it is made only if the disk has it.
         if let Err(error) = self.save(&account.handle) {
-            self.write().remove(&key.hash);
+            self.0.write().remove(&key.hash);
             return Err(error);
         }
         Ok((secret, key))
@@ -182,50 +167,36 @@ impl Keys {
     fn revoke(&self, handle: &Handle, id: &str) -> Result<Arc<ApiKey>> {
         let found = self.of(handle).into_iter().find(|key| key.id == id);
         let key = found.ok_or_else(|| Error::not_found("There is no such key."))?;
-        self.write().remove(&key.hash);
+        self.0.write().remove(&key.hash);
         self.save(handle)?;
         Ok(key)
     }
 
     /// Forgets an account that is gone.
     pub(super) fn forget(&self, handle: &Handle) -> Result<()> {
-        self.write().retain(|_, key| key.handle != *handle);
-        if self.store.stat(&file(handle))?.is_none() {
-            return Ok(());
-        }
-        self.store.writing(&Owner::System, |writer| writer.remove(&file(handle)))
+        self.0.write().retain(|_, key| key.handle != *handle);
+        self.0.remove(handle)
     }
 
     /// Writes the times of last use that have changed.
     pub fn flush(&self) {
-        let dirty: Vec<Handle> = store::lock(&self.dirty).drain().collect();
-        for handle in dirty {
-            if let Err(error) = self.save(&handle) {
-                tracing::warn!(?error, %handle, "when API keys were last used could not be written");
-            }
-        }
+        self.0.flush(|handle| self.save(handle));
     }
 
     fn save(&self, handle: &Handle) -> Result<()> {
-        self.store.writing(&Owner::System, |writer| {
-            // Read under the lock, so that the file ends as the newest state whoever writes last.
-            let mut keys: Vec<Record> = self.of(handle).iter().map(|key| Record::of(key)).collect();
-            if keys.is_empty() && self.store.stat(&file(handle))?.is_none() {
-                return Ok(());
+        self.0.save(handle, |live| {
+            let mut keys: Vec<Record> = of(live, handle).map(|key| Record::of(key)).collect();
+            if keys.is_empty() {
+                return Ok(None);
             }
             keys.sort_by_key(|record| record.created);
-            let text = serde_json::to_vec_pretty(&File { format: FORMAT, keys }).map_err(Error::internal)?;
-            writer.write(&file(handle), &text, Expect::Anything)
+            serde_json::to_vec_pretty(&File { format: FORMAT, keys }).map(Some).map_err(Error::internal)
         })
     }
+}
 
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<Hash, Arc<ApiKey>>> {
-        self.live.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<Hash, Arc<ApiKey>>> {
-        self.live.write().unwrap_or_else(PoisonError::into_inner)
-    }
+fn of<'a>(live: &'a HashMap<Hash, Arc<ApiKey>>, handle: &'a Handle) -> impl Iterator<Item = &'a Arc<ApiKey>> {
+    live.values().filter(move |key| key.handle == *handle)
 }
 
 impl Accounts {
@@ -317,14 +288,6 @@ fn check_expiry(expires: Option<i64>) -> Result<Option<i64>> {
     Ok(expires)
 }
 
-fn folder() -> Place {
-    Place::system().folder(Folder::KEYS)
-}
-
-fn file(handle: &Handle) -> Place {
-    folder().named(handle, ".json")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -399,6 +362,57 @@ mod tests {
         testing::put(&dir.path().join("_system/keys/bob.json"), b"{\"keys\":[{");
         testing::put(&dir.path().join("_system/keys/eve.json"), b"{\"format\":1,\"keys\":[]}");
         assert!(Keys::open(store).unwrap().find(&secret).is_some());
+    }
+
+    #[test]
+    fn a_newer_file_is_left_as_it_is_and_one_that_cannot_be_read_keeps_nobody_out() {
+        let (dir, store) = testing::house(&[]);
+        let store = Arc::new(store);
+        let (secret, _) = Keys::open(Arc::clone(&store)).unwrap().create(&account("ada"), "one", None).unwrap();
+        let newer = b"{\"format\":99,\"keys\":{\"of\":\"another kind\"}}";
+        testing::put(&dir.path().join("_system/keys/bob.json"), newer);
+        testing::put(&dir.path().join("_system/keys/eve.json"), &vec![b' '; 2 * 1024 * 1024]);
+        let keys = Keys::open(store).unwrap();
+        assert!(keys.find(&secret).is_some());
+        for handle in ["bob", "eve"] {
+            assert_eq!(keys.create(&account(handle), "new", None).err().unwrap().code(), "storage");
+            assert!(keys.of(&Handle::parse(handle).unwrap()).is_empty());
+        }
+        assert_eq!(std::fs::read(dir.path().join("_system/keys/bob.json")).unwrap(), newer);
+    }
+
+    #[test]
+    fn many_at_once_do_not_get_beyond_the_limit() {
+        let (_dir, store) = testing::house(&[]);
+        let keys = Keys::open(Arc::new(store)).unwrap();
+        let ada = account("ada");
+        for _ in 1..MOST {
+            keys.create(&ada, "one", None).unwrap();
+        }
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| keys.create(&ada, "more", None).is_ok());
+            }
+        });
+        assert_eq!(keys.of(&ada.handle).len(), MOST);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_later() {
+        let (dir, store) = testing::house(&[]);
+        drop(store);
+        let faults = crate::store::Faults::at(0, std::io::ErrorKind::StorageFull, true);
+        let store = Arc::new(testing::open(dir.path(), Some(Arc::clone(&faults))));
+        let keys = Keys::open(Arc::clone(&store)).unwrap();
+        let (_, key) = keys.create(&account("ada"), "one", None).unwrap();
+        keys.used(&key);
+        faults.rearm(1);
+        keys.flush();
+        faults.rearm(0);
+        let on_disk = || Keys::open(Arc::clone(&store)).unwrap().of(&key.handle)[0].last_used();
+        assert_eq!(on_disk(), None);
+        keys.flush();
+        assert_eq!(on_disk(), key.last_used());
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod keys;
 pub mod limits;
 pub mod password;
 pub mod pictures;
+mod records;
 pub mod sessions;
 pub mod takeover;
 

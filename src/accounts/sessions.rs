@@ -3,10 +3,10 @@
 //! The browser holds 256 random bits; the disk holds only their SHA-256, in `_system/sessions/<handle>.json`. Checking a
 //! session touches memory only. The time of last use is written back about once a minute.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,10 +15,11 @@ use sha2::{Digest, Sha256};
 
 use super::account::Account;
 use super::limits::Network;
+use super::records::Records;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::random;
-use crate::store::{self, Expect, Folder, Handle, Owner, Place, Store};
+use crate::store::{Folder, Handle, Store};
 
 /// More sessions than this an account does not keep; the one used longest ago goes.
 const MOST: usize = 100;
@@ -26,6 +27,7 @@ const MOST: usize = 100;
 const BROWSER_SESSION_MS: i64 = 30 * 24 * 3600 * 1000;
 /// How much of a browser's name is kept, in bytes.
 const DEVICE_MAX: usize = 300;
+const FORMAT: u32 = 1;
 
 /// How long sessions live, from SillyTavern's `sessionTimeout`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +134,7 @@ struct Record {
 #[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct File {
+    format: u32,
     /// When the account was last used, kept beyond its sessions.
     last_seen: Option<i64>,
     sessions: Vec<Record>,
@@ -139,11 +142,8 @@ struct File {
 
 /// All sessions of a data folder.
 pub struct Sessions {
-    store: Arc<Store>,
+    records: Records<Live>,
     lifetime: Lifetime,
-    live: RwLock<Live>,
-    /// Accounts whose times of last use have changed since they were written.
-    dirty: Mutex<HashSet<Handle>>,
 }
 
 #[derive(Default)]
@@ -153,27 +153,14 @@ struct Live {
 }
 
 impl Sessions {
-    /// Reads all sessions. A damaged file costs its account its sessions, nothing else.
+    /// Reads all sessions.
     pub fn open(store: Arc<Store>, lifetime: Lifetime) -> Result<Self> {
-        let mut live = Live::default();
-        for entry in store.list(&folder())? {
-            let Some(handle) = entry.name.as_str().strip_suffix(".json").and_then(|stem| Handle::parse(stem).ok())
-            else {
-                continue;
-            };
-            let file: File = match serde_json::from_slice(&store.read(&folder().file(&entry.name))?) {
-                Ok(file) => file,
-                Err(error) => {
-                    tracing::warn!(%handle, %error, "the sessions of an account cannot be read; it has to sign in again");
-                    continue;
-                }
-            };
+        let take = |live: &mut Live, handle: &Handle, file: File| {
             live.last_seen.extend(file.last_seen.map(|seen| (handle.clone(), seen)));
-            for session in file.sessions.into_iter().filter_map(|record| record.into_session(&handle)) {
-                live.by_token.insert(session.token, Arc::new(session));
-            }
-        }
-        Ok(Self { store, lifetime, live: RwLock::new(live), dirty: Mutex::default() })
+            let sessions = file.sessions.into_iter().filter_map(|record| record.into_session(handle));
+            live.by_token.extend(sessions.map(|session| (session.token, Arc::new(session))));
+        };
+        Ok(Self { records: Records::open(store, Folder::SESSIONS, FORMAT, take)?, lifetime })
     }
 
     /// How long sessions live.
@@ -183,15 +170,13 @@ impl Sessions {
 
     /// The live session that `token` opens, marked as used now.
     pub fn find(&self, token: &Token) -> Option<Arc<Session>> {
-        let session = Arc::clone(self.read().by_token.get(&token.hash())?);
+        let session = Arc::clone(self.records.read().by_token.get(&token.hash())?);
         let now = clock::now_ms();
         if self.lifetime.is_over(session.last_used(), now) {
             return None;
         }
-        // A minute is fine enough for people, and spares the set most of its updates.
-        if now - session.last_used.swap(now, Ordering::Relaxed) > 60_000 {
-            store::lock(&self.dirty).insert(session.handle.clone());
-        }
+        session.last_used.store(now, Ordering::Relaxed);
+        self.records.used(&session.handle);
         Some(session)
     }
 
@@ -210,7 +195,7 @@ impl Sessions {
             last_used: AtomicI64::new(now),
         });
         {
-            let mut live = self.write();
+            let mut live = self.records.write();
             live.by_token.insert(session.token, Arc::clone(&session));
             live.drop_oldest_beyond(&account.handle, MOST);
         }
@@ -222,6 +207,7 @@ impl Sessions {
     pub fn of(&self, account: &Account) -> Vec<Arc<Session>> {
         let now = clock::now_ms();
         let mut sessions: Vec<_> = self
+            .records
             .read()
             .by_token
             .values()
@@ -240,7 +226,7 @@ impl Sessions {
 
     /// When an account was last used.
     pub fn last_seen(&self, handle: &Handle) -> Option<i64> {
-        let live = self.read();
+        let live = self.records.read();
         let of_sessions = live.by_token.values().filter(|s| s.handle == *handle).map(|s| s.last_used()).max();
         of_sessions.max(live.last_seen.get(handle).copied())
     }
@@ -249,7 +235,7 @@ impl Sessions {
     /// but then the error says so, because they would live again after a restart.
     pub fn end(&self, handle: &Handle, which: impl Fn(&Session) -> bool) -> Result<usize> {
         let ended = {
-            let mut live = self.write();
+            let mut live = self.records.write();
             let before = live.by_token.len();
             let seen = live.by_token.values().filter(|s| s.handle == *handle).map(|s| s.last_used()).max();
             live.by_token.retain(|_, session| session.handle != *handle || !which(session));
@@ -267,11 +253,11 @@ impl Sessions {
     /// Forgets an account that is gone.
     pub fn forget(&self, handle: &Handle) -> Result<()> {
         {
-            let mut live = self.write();
+            let mut live = self.records.write();
             live.by_token.retain(|_, session| session.handle != *handle);
             live.last_seen.remove(handle);
         }
-        self.store.writing(&Owner::System, |writer| writer.remove(&file(handle)))
+        self.records.remove(handle)
     }
 
     /// Moves a session to the credentials' new state, so that whoever changes a password stays signed in. One that was
@@ -287,7 +273,7 @@ impl Sessions {
             token: session.token,
             last_used: AtomicI64::new(session.last_used()),
         });
-        match self.write().by_token.get_mut(&session.token) {
+        match self.records.write().by_token.get_mut(&session.token) {
             Some(present) => *present = renewed,
             None => return,
         }
@@ -296,10 +282,7 @@ impl Sessions {
 
     /// Writes the times of last use that have changed.
     pub fn flush(&self) {
-        let dirty: Vec<Handle> = store::lock(&self.dirty).drain().collect();
-        for handle in dirty {
-            self.save_or_warn(&handle);
-        }
+        self.records.flush(|handle| self.save(handle));
     }
 
     fn save_or_warn(&self, handle: &Handle) {
@@ -309,27 +292,15 @@ impl Sessions {
     }
 
     fn save(&self, handle: &Handle) -> Result<()> {
-        self.store.writing(&Owner::System, |writer| {
-            // Read under the lock, so that the file ends as the newest state whoever writes last.
-            let file_text = {
-                let live = self.read();
-                let of = live.by_token.values().filter(|s| s.handle == *handle);
-                let mut sessions: Vec<Record> = of.map(|session| Record::of(session)).collect();
-                sessions.sort_by_key(|record| record.created);
-                let last_used = sessions.iter().map(|record| record.last_used).max();
-                let last_seen = last_used.max(live.last_seen.get(handle).copied());
-                serde_json::to_vec_pretty(&File { last_seen, sessions }).map_err(Error::internal)?
-            };
-            writer.write(&file(handle), &file_text, Expect::Anything)
+        self.records.save(handle, |live| {
+            let of = live.by_token.values().filter(|s| s.handle == *handle);
+            let mut sessions: Vec<Record> = of.map(|session| Record::of(session)).collect();
+            sessions.sort_by_key(|record| record.created);
+            let last_used = sessions.iter().map(|record| record.last_used).max();
+            let last_seen = last_used.max(live.last_seen.get(handle).copied());
+            let file = File { format: FORMAT, last_seen, sessions };
+            serde_json::to_vec_pretty(&file).map(Some).map_err(Error::internal)
         })
-    }
-
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Live> {
-        self.live.read().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Live> {
-        self.live.write().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -373,18 +344,47 @@ impl Record {
 }
 
 fn shorten(device: &str) -> String {
-    let clean: String = device.chars().filter(|c| !c.is_control()).collect();
-    let mut end = clean.len().min(DEVICE_MAX);
-    while !clean.is_char_boundary(end) {
-        end -= 1;
+    let mut clean: String = device.chars().filter(|c| !c.is_control()).collect();
+    clean.truncate(clean.floor_char_boundary(DEVICE_MAX));
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Role;
+    use crate::store::testing;
+
+    fn ada() -> Account {
+        Account::new(testing::ada(), "Ada", Role::User, None).unwrap()
     }
-    clean[..end].to_owned()
-}
 
-fn folder() -> Place {
-    Place::system().folder(Folder::SESSIONS)
-}
+    #[test]
+    fn steady_use_is_still_known_after_a_restart() {
+        let (_dir, store) = testing::house(&[]);
+        let store = Arc::new(store);
+        let sessions = Sessions::open(Arc::clone(&store), Lifetime::Idle(600)).unwrap();
+        let (token, session) = sessions.start(&ada(), "a browser", None).unwrap();
+        // Long ago, but for one request after the other since.
+        session.last_used.store(clock::now_ms() - 30_000, Ordering::Relaxed);
+        sessions.save(&session.handle).unwrap();
+        sessions.find(&token).unwrap();
+        sessions.flush();
+        let again = Sessions::open(store, Lifetime::Idle(20)).unwrap();
+        assert_eq!(again.find(&token).map(|found| found.id.clone()), Some(session.id.clone()));
+    }
 
-fn file(handle: &Handle) -> Place {
-    folder().named(handle, ".json")
+    #[test]
+    fn a_file_that_cannot_be_read_keeps_nobody_else_out() {
+        let (dir, store) = testing::house(&[]);
+        let store = Arc::new(store);
+        let (token, _) =
+            Sessions::open(Arc::clone(&store), Lifetime::Endless).unwrap().start(&ada(), "", None).unwrap();
+        testing::put(&dir.path().join("_system/sessions/bob.json"), &vec![b' '; 2 * 1024 * 1024]);
+        let sessions = Sessions::open(store, Lifetime::Endless).unwrap();
+        assert!(sessions.find(&token).is_some());
+        let bob = Account::new(Handle::parse("bob").unwrap(), "Bob", Role::User, None).unwrap();
+        let (token, _) = sessions.start(&bob, "", None).unwrap();
+        assert!(sessions.find(&token).is_some(), "it holds until the server stops");
+    }
 }

@@ -10,7 +10,7 @@ use super::Common;
 use crate::app::App;
 use crate::clock;
 use crate::events::{Event, Origin, What};
-use crate::store::archive::{BackupOptions, Limits, Part, Plan, Progress};
+use crate::store::archive::{BackupOptions, Limits, Part, Plan, Progress, Written};
 use crate::store::{Handle, HostFile, open_host_file};
 
 /// Whose backup goes where.
@@ -43,38 +43,51 @@ pub fn backup(common: &Common, args: &BackupArgs) -> Result<()> {
         !(to_stdout && std::io::stdout().is_terminal()),
         "This would write a zip file to the terminal. Send it to a file or a program."
     );
-    for handle in handles {
-        let options = BackupOptions { secrets: args.secrets };
-        let name = format!("{handle}-{}.zip", clock::file_stamp());
-        if to_stdout {
-            let out = std::io::stdout().lock();
-            write_one(&app, &handle, options, out).context("The backup is NOT whole; do not keep it")?;
-            continue;
-        }
-        let path = match &args.output {
-            Some(path) if path.is_dir() || args.all => path.join(&name),
-            Some(path) => path.clone(),
-            None => PathBuf::from(&name),
-        };
-        let mut file = HostFile::create(&path).with_context(|| format!("Could not write {}", path.display()))?;
-        let written = write_one(&app, &handle, options, &mut file)?;
-        file.keep().with_context(|| format!("Could not write {}", path.display()))?;
-        println!("{handle}: {} files, {} bytes -> {}", written.files, written.bytes, path.display());
+    if to_stdout {
+        let backup = |handle| write_one(&app, handle, args, std::io::stdout().lock()).map(|_| tell(&app, handle, args));
+        return handles.iter().try_for_each(backup).context("The backup is NOT whole; do not keep it");
     }
+    let mut failed = Vec::new();
+    for handle in &handles {
+        if let Err(error) = to_file(&app, handle, args) {
+            // One whose folder is busy or damaged is no reason to leave the others without a backup.
+            if !args.all {
+                return Err(error);
+            }
+            eprintln!("{handle}: {error:#}");
+            failed.push(handle.as_str());
+        }
+    }
+    anyhow::ensure!(failed.is_empty(), "There is NO backup of: {}. All others are written.", failed.join(", "));
     Ok(())
 }
 
-fn write_one(
-    app: &App,
-    handle: &Handle,
-    options: BackupOptions,
-    mut out: impl Write,
-) -> Result<crate::store::archive::Written> {
+fn to_file(app: &App, handle: &Handle, args: &BackupArgs) -> Result<()> {
+    let name = format!("{handle}-{}.zip", clock::file_stamp());
+    let path = match &args.output {
+        Some(path) if path.is_dir() || args.all => path.join(&name),
+        Some(path) => path.clone(),
+        None => PathBuf::from(&name),
+    };
+    let mut file = HostFile::create(&path).with_context(|| format!("Could not write {}", path.display()))?;
+    let written = write_one(app, handle, args, &mut file)?;
+    file.keep().with_context(|| format!("Could not write {}", path.display()))?;
+    tell(app, handle, args);
+    println!("{handle}: {} files, {} bytes -> {}", written.files, written.bytes, path.display());
+    Ok(())
+}
+
+fn write_one(app: &App, handle: &Handle, args: &BackupArgs, mut out: impl Write) -> Result<Written> {
+    let options = BackupOptions { secrets: args.secrets };
     let written = app.store.backup_locked(handle, options, &mut out, &Progress::default())?;
     out.flush().context("Could not write the end of the backup")?;
-    let event = Event::new(What::BackupTaken, &Origin::default()).to(handle);
-    app.events.record(event.with("secrets", options.secrets).with("outcome", "whole"));
     Ok(written)
+}
+
+/// Notes a backup that is where it is to be.
+fn tell(app: &App, handle: &Handle, args: &BackupArgs) {
+    let event = Event::new(What::BackupTaken, &Origin::default()).to(handle);
+    app.events.record(event.with("secrets", args.secrets).with("outcome", "whole"));
 }
 
 /// What is brought back to whom.

@@ -89,7 +89,7 @@ impl Sources {
         let room = self.room(&connection, &model, &mut parameters);
         let context = room.tokens as usize;
         let reserve = parameters.max_tokens.map_or(RESERVE, |most| most as usize).min(context / 2);
-        let window = self.chats.last_messages(&order.handle, &chat, (context / SHORT).clamp(50, MESSAGES))?;
+        let window = self.chats.window(&order.handle, &chat, None, (context / SHORT).clamp(50, MESSAGES))?;
 
         let wanted = order.persona.as_deref().or(ours("persona")).or_else(|| metadata.get("persona")?.as_str());
         let choices = self.choices(&order.handle)?;

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use flate2::read::{GzDecoder, ZlibDecoder};
@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt};
 use serde::de::DeserializeOwned;
 use warp::http::{HeaderMap, Method, Uri, header};
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 
 use super::peer::Peer;
 use super::reply::Dialect;
@@ -28,9 +28,13 @@ const STALLED: Duration = Duration::from_secs(60);
 /// Bodies of up to so many bytes are not worth counting.
 const SMALL: usize = 1024 * 1024;
 /// Text is packed to a tenth; what unpacks to more than this many times its size is a bomb.
-const LOOSEST: usize = 64;
+const LOOSEST: u64 = 64;
 /// So long a large body waits until others are done.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// A large body has to come at this many bytes a second, for it keeps others waiting.
+const SLOWEST: u64 = 16 * 1024;
+/// Before that is asked of it, it has so long.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// A body, chunk by chunk.
 pub type Body = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send + Sync>>;
@@ -42,6 +46,13 @@ pub struct Person {
     pub account: Arc<Account>,
     /// Their session; none while accounts are off, or with basic authentication only.
     pub session: Option<Arc<Session>>,
+}
+
+/// The room that a large body takes: one for each person, so that nobody's slow line keeps others out, of a few in all.
+pub struct Room {
+    since: Instant,
+    _turn: OwnedMutexGuard<()>,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// A request that the gate has let through.
@@ -63,7 +74,7 @@ pub struct Call {
     pub(super) limit: u64,
     pub(super) body: Body,
     /// Held by a request with a large body.
-    pub(super) room: Option<OwnedSemaphorePermit>,
+    pub(super) room: Option<Room>,
 }
 
 impl Call {
@@ -149,15 +160,15 @@ impl Call {
     pub async fn bytes(&mut self) -> Result<Bytes> {
         let packed = self.whole_body().await?;
         let coding = self.header(header::CONTENT_ENCODING.as_str()).map(str::to_ascii_lowercase);
-        let limit = self.limit.min((packed.len() * LOOSEST).max(SMALL) as u64);
+        let limit = self.limit.min(loosest(packed.len()));
         match coding.as_deref() {
             None | Some("identity") => Ok(packed),
             Some("gzip") => {
-                self.wait_for_room().await?;
+                self.wait_for_room_for(limit).await?;
                 blocking(move || unpack(GzDecoder::new(packed.as_ref()), limit)).await
             }
             Some("deflate") => {
-                self.wait_for_room().await?;
+                self.wait_for_room_for(limit).await?;
                 blocking(move || unpack(ZlibDecoder::new(packed.as_ref()), limit)).await
             }
             Some(_) => Err(Error::new(Kind::Unsupported, "unsupported", "This content encoding is not understood.")),
@@ -185,25 +196,26 @@ impl Call {
         if length as u64 > self.limit {
             return Err(too_large(self.limit));
         }
-        if length > SMALL {
-            self.wait_for_room().await?;
+        self.wait_for_room_for(length as u64).await?;
+        if self.room.as_ref().is_some_and(|room| is_too_slow(length as u64, room.since.elapsed())) {
+            return Err(stalled());
         }
         Ok(Some(chunk))
     }
 
-    /// Waits until few enough large bodies are held, and counts as one until the request is answered.
-    async fn wait_for_room(&mut self) -> Result<()> {
-        if self.room.is_none() {
-            let room = Arc::clone(&self.state.large_bodies).acquire_owned();
-            let room = tokio::time::timeout(PATIENCE, room).await.map_err(|_| {
-                Error::new(
-                    Kind::Busy,
-                    "busy",
-                    "Too many large requests at once. Nothing was changed; try again in a moment.",
-                )
-            })?;
-            self.room = Some(room.map_err(Error::internal)?);
+    /// If so many bytes are worth counting, waits until this person holds no other large body and all together hold few
+    /// enough, and counts as one until the request is answered.
+    async fn wait_for_room_for(&mut self, length: u64) -> Result<()> {
+        if length <= SMALL as u64 || self.room.is_some() {
+            return Ok(());
         }
+        let of = self.person.as_ref().map(|person| person.account.handle.clone());
+        let room = async {
+            let turn = self.state.large_bodies_of.take(of).await;
+            let permit = Arc::clone(&self.state.large_bodies).acquire_owned().await.map_err(Error::internal)?;
+            Ok(Room { since: Instant::now(), _turn: turn, _permit: permit })
+        };
+        self.room = Some(tokio::time::timeout(PATIENCE, room).await.map_err(|_| no_room())??);
         Ok(())
     }
 
@@ -216,7 +228,7 @@ impl Call {
                 Err(Error::invalid("cut_off", "The request ended before its body was complete. Nothing was changed.")
                     .because(error))
             }
-            Err(_) => Err(Error::invalid("stalled", "The request stopped sending. Nothing was changed.")),
+            Err(_) => Err(stalled()),
         }
     }
 
@@ -263,6 +275,44 @@ fn unpack(packed: impl std::io::Read, limit: u64) -> Result<Bytes> {
     if bytes.len() as u64 > limit { Err(too_large(limit)) } else { Ok(bytes.into()) }
 }
 
+/// What a packed body may unpack to.
+fn loosest(packed: usize) -> u64 {
+    (packed as u64).saturating_mul(LOOSEST).max(SMALL as u64)
+}
+
+/// Whether a large body, of which so many bytes are there after that time, keeps others waiting for too long.
+fn is_too_slow(bytes: u64, elapsed: Duration) -> bool {
+    bytes < elapsed.saturating_sub(GRACE).as_secs().saturating_mul(SLOWEST)
+}
+
+fn stalled() -> Error {
+    Error::invalid("stalled", "The request stopped sending, or sent too slowly. Nothing was changed.")
+}
+
+fn no_room() -> Error {
+    Error::new(Kind::Busy, "busy", "Too many large requests at once. Nothing was changed; try again in a moment.")
+}
+
 fn too_large(limit: u64) -> Error {
     Error::new(Kind::TooLarge, "too_large", format!("That is too large: at most {limit} bytes are taken here."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_unpacked_is_counted_beyond_32_bits() {
+        assert_eq!(loosest(10), SMALL as u64);
+        assert_eq!(loosest(1 << 20), 64 << 20);
+        assert_eq!(loosest(1 << 26), 1 << 32);
+    }
+
+    #[test]
+    fn a_large_body_has_to_keep_coming() {
+        let after = |bytes, seconds| is_too_slow(bytes, Duration::from_secs(seconds));
+        assert!(!after(1024 * 1024, 30) && !after(1024 * 1024, 94));
+        assert!(after(1024 * 1024, 95));
+        assert!(!after(250 * 1024 * 1024, 3_600));
+    }
 }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
-use warp::http::HeaderMap;
+use warp::http::{HeaderMap, Uri};
 
 use super::cookies::{self, Names};
 use crate::error::{Error, Result};
@@ -37,12 +37,13 @@ pub fn new_secret() -> Result<String> {
 }
 
 /// Whether the request comes from a page of ours, as far as the browser says; programs say nothing and pass.
-pub fn check_origin(headers: &HeaderMap) -> Result<()> {
+pub fn check_origin(headers: &HeaderMap, uri: &Uri) -> Result<()> {
     let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let foreign = match (value("sec-fetch-site"), value("origin")) {
         (Some(site), _) => !matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => {
-            let host = value("host").unwrap_or_default();
+            // HTTP/2 has the name in the target, and mostly no such header.
+            let host = uri.authority().map(|name| name.as_str()).or_else(|| value("host")).unwrap_or_default();
             origin.split_once("://").is_none_or(|(_, authority)| !authority.eq_ignore_ascii_case(host))
         }
         (None, None) => false,
@@ -85,7 +86,17 @@ mod tests {
     #[case(&[("origin", "null"), ("host", "localhost:8000")], false)]
     #[case(&[("origin", "http://evil.example"), ("host", "localhost:8000")], false)]
     fn foreign_pages_are_told_apart(#[case] list: &[(&'static str, &str)], #[case] good: bool) {
-        assert_eq!(check_origin(&headers(list)).is_ok(), good);
+        assert_eq!(check_origin(&headers(list), &Uri::from_static("/api/v1/me")).is_ok(), good);
+    }
+
+    /// An old Safari says nothing but the origin, and over HTTP/2 there is no `Host`.
+    #[rstest]
+    #[case("https://house.example:8000", true)]
+    #[case("https://house.example", false)]
+    #[case("https://evil.example:8000", false)]
+    fn over_http_2_the_target_says_which_host_is_meant(#[case] origin: &str, #[case] good: bool) {
+        let uri = Uri::from_static("https://house.example:8000/api/v1/me");
+        assert_eq!(check_origin(&headers(&[("origin", origin)]), &uri).is_ok(), good);
     }
 
     #[test]

@@ -83,10 +83,10 @@ async fn route(
             return (other_method(route, &allowed), route.pattern);
         }
         Match::OtherMethod(..) | Match::None => {
-            return (pages::elsewhere(&state, &arrival, &headers, person.as_ref(), dialect).await, "*");
+            return (pages::elsewhere(&state, &arrival, &headers, peer.client, person.as_ref(), dialect).await, "*");
         }
     };
-    if let Err(error) = gate::check(&state, route, person.as_ref(), &headers) {
+    if let Err(error) = gate::check(&state, route, person.as_ref(), &headers, &arrival.uri) {
         return (refusal(&error, route.dialect), route.pattern);
     }
     let call = Call {

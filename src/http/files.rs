@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -18,9 +19,11 @@ use warp::http::{Response, StatusCode};
 
 use super::pipe;
 use super::reply::{self, Reply};
+use super::shares::{Share, Shares};
 use super::shell;
+use crate::accounts::limits::Network;
 use crate::blocking::blocking;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::{self, RelPath};
 
 /// For the built-in pages: nothing inline, nothing from elsewhere, and no way for a string to become a script or markup but
@@ -33,6 +36,10 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-
 const PACKED_FROM: usize = 1024;
 /// Larger parts of files are sent piece by piece, in bytes.
 const AT_ONCE: u64 = 256 * 1024;
+/// Of these, one network can have so many on their way: a browser asks for many at once, but each is an open file.
+const PER_NETWORK: usize = 128;
+/// And all networks together.
+const IN_ALL: usize = 1_024;
 
 use built_in::BuiltIn;
 
@@ -49,21 +56,23 @@ pub struct Files {
     folder: Option<PathBuf>,
     /// Built-in files, packed once, by their hash.
     packed: Mutex<HashMap<String, Bytes>>,
+    /// Who has how many large ones on their way.
+    on_their_way: Shares<Network>,
 }
 
 impl Files {
     /// Serves the built-in files, and before them those in `folder`.
     pub fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, packed: Mutex::default() }
+        Self { folder, packed: Mutex::default(), on_their_way: Shares::new(IN_ALL) }
     }
 
-    /// Answers with the file at `path`, if there is one. Hidden files are not there.
-    pub async fn get(&self, path: &str, headers: &HeaderMap) -> Result<Option<Reply>> {
+    /// Answers the client with the file at `path`, if there is one. Hidden files are not there.
+    pub async fn get(&self, path: &str, headers: &HeaderMap, client: IpAddr) -> Result<Option<Reply>> {
         let Ok(path) = RelPath::parse(path) else { return Ok(None) };
         if path.as_str().split('/').any(|part| part.starts_with('.')) {
             return Ok(None);
         }
-        if let Some(reply) = self.in_folder(&path, headers).await? {
+        if let Some(reply) = self.in_folder(&path, headers, client).await? {
             return Ok(Some(reply));
         }
         Ok(self.built_in(&path, headers))
@@ -115,7 +124,7 @@ impl Files {
         Some(bytes)
     }
 
-    async fn in_folder(&self, path: &RelPath, headers: &HeaderMap) -> Result<Option<Reply>> {
+    async fn in_folder(&self, path: &RelPath, headers: &HeaderMap, client: IpAddr) -> Result<Option<Reply>> {
         let Some(folder) = self.folder.clone() else { return Ok(None) };
         let wanted = path.clone();
         let found = blocking(move || store::open_public(&folder, &wanted).map_err(unreadable)).await?;
@@ -125,7 +134,8 @@ impl Files {
         let mut answer = if matches(headers, &etag) {
             not_modified()
         } else {
-            ranged(file, length, media_type(path.as_str()), headers).await?
+            let share = || self.on_their_way.take(Network::of(client), PER_NETWORK).ok_or_else(busy);
+            ranged(file, length, media_type(path.as_str()), headers, share).await?
         };
         reply::set(&mut answer, header::ETAG, &etag);
         reply::set(&mut answer, header::LAST_MODIFIED, &modified);
@@ -141,11 +151,17 @@ fn http_date(time: Option<SystemTime>) -> String {
 }
 
 /// The whole, or the one range that was asked for: players seek in sounds.
-async fn ranged(file: File, length: u64, media_type: &str, headers: &HeaderMap) -> Result<Reply> {
+async fn ranged(
+    file: File,
+    length: u64,
+    media_type: &str,
+    headers: &HeaderMap,
+    share: impl FnOnce() -> Result<Share<Network>>,
+) -> Result<Reply> {
     let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok()).and_then(|text| range(text, length));
     let part = asked.clone().unwrap_or(0..length);
     let size = part.end - part.start;
-    let mut answer = read_part(file, part.clone()).await?;
+    let mut answer = read_part(file, part.clone(), share).await?;
     if asked.is_some() {
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
         let content = format!("bytes {}-{}/{length}", part.start, part.end - 1);
@@ -157,32 +173,28 @@ async fn ranged(file: File, length: u64, media_type: &str, headers: &HeaderMap) 
     Ok(answer)
 }
 
-/// A part of a file as a body: at once if it is small, else piece by piece, as fast as the client takes it.
-async fn read_part(mut file: File, part: Range<u64>) -> Result<Reply> {
+/// A part of a file as a body: at once if it is small, else piece by piece, as fast as the client takes it, for which it
+/// takes a share.
+async fn read_part(mut file: File, part: Range<u64>, share: impl FnOnce() -> Result<Share<Network>>) -> Result<Reply> {
     let size = part.end - part.start;
-    if size <= AT_ONCE {
-        let bytes = blocking(move || {
-            let mut bytes = Vec::new();
-            file.seek(SeekFrom::Start(part.start)).map_err(unreadable)?;
-            file.take(size).read_to_end(&mut bytes).map_err(unreadable)?;
-            Ok(bytes)
-        });
-        return Ok(Response::new(Bytes::from(bytes.await?).into()));
+    if size > AT_ONCE {
+        let share = share()?;
+        return Ok(warp::reply::stream(pipe::of_file(file, part, share)).into_response());
     }
-    let (mut writer, pieces) = pipe::open();
-    tokio::task::spawn_blocking(move || {
-        let copied = file
-            .seek(SeekFrom::Start(part.start))
-            .and_then(|_| std::io::copy(&mut file.take(size), &mut writer))
-            .and_then(|_| writer.flush());
-        if let Err(error) = copied {
-            writer.fail(error);
-        }
+    let bytes = blocking(move || {
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(part.start)).map_err(unreadable)?;
+        file.take(size).read_to_end(&mut bytes).map_err(unreadable)?;
+        Ok(bytes)
     });
-    Ok(warp::reply::stream(pieces).into_response())
+    Ok(Response::new(Bytes::from(bytes.await?).into()))
 }
 
-fn unreadable(error: std::io::Error) -> Error {
+fn busy() -> Error {
+    Error::new(Kind::Busy, "busy", "Many large files are on their way to you already. Try again in a moment.")
+}
+
+fn unreadable(error: io::Error) -> Error {
     Error::storage("read a file of the client", error)
 }
 

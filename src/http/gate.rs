@@ -212,7 +212,7 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Whether this person may call this route.
-pub fn check(state: &State, route: &Route, person: Option<&Person>, headers: &HeaderMap) -> Result<()> {
+pub fn check(state: &State, route: &Route, person: Option<&Person>, headers: &HeaderMap, uri: &Uri) -> Result<()> {
     let for_programs = route.dialect == Dialect::OpenAi;
     let nobody = || if for_programs { no_key() } else { not_signed_in() };
     match route.who {
@@ -224,7 +224,7 @@ pub fn check(state: &State, route: &Route, person: Option<&Person>, headers: &He
         }
     }
     if route.changes() && !for_programs && !state.app.config.disable_csrf_protection {
-        csrf::check_origin(headers)?;
+        csrf::check_origin(headers, uri)?;
         csrf::check_token(headers, &state.names, person.is_some_and(|person| person.session.is_some()))?;
     }
     Ok(())

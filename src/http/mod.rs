@@ -22,6 +22,7 @@ pub mod pipe;
 pub mod reply;
 pub mod routes;
 pub mod serve;
+pub mod shares;
 pub mod shell;
 pub mod sse;
 pub mod state;

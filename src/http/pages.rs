@@ -1,5 +1,6 @@
 //! The pages, and everything that is not a route: files, and the login wall before them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use warp::http::{HeaderMap, Method, StatusCode, header};
@@ -116,7 +117,7 @@ fn to_login(call: &Call) -> Reply {
 
 /// The file of a page. Loading one renews the session's cookie: whoever comes every day stays signed in.
 async fn file(call: &Call, name: &str) -> Result<Reply> {
-    let found = call.state.files.get(name, &call.headers).await?;
+    let found = call.state.files.get(name, &call.headers, call.peer.client).await?;
     let mut answer = found.ok_or_else(|| Error::internal(format!("{name} is not in the client")))?;
     if let Some(person) = &call.person {
         renew(call, person, &mut answer);
@@ -129,6 +130,7 @@ pub async fn elsewhere(
     state: &State,
     arrival: &Arrival,
     headers: &HeaderMap,
+    client: IpAddr,
     person: Option<&Person>,
     dialect: Dialect,
 ) -> Reply {
@@ -146,12 +148,12 @@ pub async fn elsewhere(
     }
     let path = percent_encoding::percent_decode_str(arrival.uri.path().trim_start_matches('/')).decode_utf8();
     let found = match &path {
-        Ok(path) => state.files.get(path, headers).await,
+        Ok(path) => state.files.get(path, headers, client).await,
         Err(_) => Ok(None),
     };
     match found {
         Ok(Some(answer)) => answer,
-        Ok(None) => not_found(state, headers).await,
+        Ok(None) => not_found(state, headers, client).await,
         Err(error) => {
             tracing::error!(?error, "a file of the client could not be read");
             reply::failed(&error, dialect)
@@ -159,10 +161,10 @@ pub async fn elsewhere(
     }
 }
 
-async fn not_found(state: &State, headers: &HeaderMap) -> Reply {
+async fn not_found(state: &State, headers: &HeaderMap, client: IpAddr) -> Reply {
     let mut plain = HeaderMap::new();
     plain.extend(headers.get(header::ACCEPT_ENCODING).map(|value| (header::ACCEPT_ENCODING, value.clone())));
-    match state.files.get("404.html", &plain).await {
+    match state.files.get("404.html", &plain, client).await {
         Ok(Some(mut answer)) => {
             *answer.status_mut() = StatusCode::NOT_FOUND;
             answer

@@ -1,11 +1,10 @@
 //! The accept loop: sockets, TLS, limits on both, and an orderly end.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -22,10 +21,10 @@ use warp::Filter;
 use super::dispatch;
 use super::peer::Arrival;
 use super::reply::Reply;
+use super::shares::{Share, Shares};
 use super::state::State;
 use super::tls::Tls;
 use crate::accounts::limits::Network;
-use crate::store;
 
 /// Connections at once.
 const CONNECTIONS: usize = 2_048;
@@ -53,7 +52,7 @@ pub async fn run(
 ) -> io::Result<()> {
     let server = Arc::new(Server {
         connections: Arc::new(Semaphore::new(CONNECTIONS)),
-        networks: Arc::default(),
+        networks: Shares::new(CONNECTIONS),
         graceful: GracefulShutdown::new(),
         builder: builder(),
         state: Arc::clone(&state),
@@ -88,7 +87,7 @@ pub async fn run(
 
 struct Server {
     connections: Arc<Semaphore>,
-    networks: Arc<Mutex<HashMap<Network, usize>>>,
+    networks: Shares<Network>,
     graceful: GracefulShutdown,
     builder: auto::Builder<TokioExecutor>,
     state: Arc<State>,
@@ -102,7 +101,7 @@ struct Guest {
     watcher: Watcher,
     socket: SocketAddr,
     _place: OwnedSemaphorePermit,
-    _share: Share,
+    _share: Share<Network>,
 }
 
 impl Server {
@@ -121,7 +120,7 @@ impl Server {
             };
             let by_proxy = self.state.app.config.sso.trusted_proxies.contains(socket.ip().to_canonical());
             let most = if by_proxy { PER_PROXY } else { PER_NETWORK };
-            let Some(share) = Share::take(&self.networks, socket, most) else {
+            let Some(share) = self.networks.take(Network::of(socket.ip()), most) else {
                 tracing::debug!(%socket, "too many connections from one network");
                 continue;
             };
@@ -171,37 +170,6 @@ impl Guest {
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         if let Err(error) = watcher.watch(connection.into_owned()).await {
             tracing::debug!(%error, %socket, "a connection ended badly");
-        }
-    }
-}
-
-/// One connection's part of what its network may have.
-struct Share {
-    networks: Arc<Mutex<HashMap<Network, usize>>>,
-    network: Network,
-}
-
-impl Share {
-    fn take(networks: &Arc<Mutex<HashMap<Network, usize>>>, socket: SocketAddr, most: usize) -> Option<Self> {
-        let network = Network::of(socket.ip());
-        let mut counts = store::lock(networks);
-        let count = counts.entry(network).or_insert(0);
-        if *count == most {
-            return None;
-        }
-        *count += 1;
-        Some(Self { networks: Arc::clone(networks), network })
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let mut counts = store::lock(&self.networks);
-        if let Some(count) = counts.get_mut(&self.network) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.network);
-            }
         }
     }
 }

@@ -16,12 +16,12 @@ use warp::http::header::{self, HeaderName};
 use super::call::{Call, Person};
 use super::reply::{self, Reply};
 use super::state::State;
-use crate::error::Result;
+use crate::error;
 
 /// Between two looks at whether somebody may still listen.
 const LOOK: Duration = Duration::from_secs(1);
 /// After so many looks without a word, one is said so that nobody on the way takes the silence for the end.
-const QUIET: u32 = 20;
+const QUIET: u32 = 15;
 
 /// Adds an event to what is sent.
 pub fn write(out: &mut Vec<u8>, name: &str, id: Option<u64>, data: &impl Serialize) {
@@ -50,8 +50,34 @@ pub fn last_event_id(call: &Call) -> Option<u64> {
 pub struct Guard {
     state: Arc<State>,
     person: Person,
+    looks: Looks,
+}
+
+/// When to look, and how long nothing has been said.
+pub struct Looks {
     look: Interval,
     quiet: u32,
+}
+
+impl Looks {
+    /// From now on.
+    pub fn start() -> Self {
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { look, quiet: 0 }
+    }
+
+    /// Something was said.
+    pub fn said_something(&mut self) {
+        self.quiet = 0;
+    }
+
+    /// Waits for the next look, and tells whether nothing was said for long. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> bool {
+        self.look.tick().await;
+        self.quiet = (self.quiet + 1) % QUIET;
+        self.quiet == 0
+    }
 }
 
 /// What a look found.
@@ -66,29 +92,23 @@ pub enum Look {
 
 impl Guard {
     /// For whoever calls.
-    pub fn of(call: &Call) -> Result<Self> {
-        let mut look = tokio::time::interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok(Self { state: Arc::clone(&call.state), person: call.person()?.clone(), look, quiet: 0 })
+    pub fn of(call: &Call) -> error::Result<Self> {
+        Ok(Self { state: Arc::clone(&call.state), person: call.person()?.clone(), looks: Looks::start() })
     }
 
     /// Something was said.
     pub fn said_something(&mut self) {
-        self.quiet = 0;
+        self.looks.said_something();
     }
 
     /// Waits for the next look. Dropping the future loses nothing.
     pub async fn look(&mut self) -> Look {
-        self.look.tick().await;
-        if !self.state.is_still_in(&self.person) {
-            return Look::Over;
+        let quiet = self.looks.next().await;
+        match self.state.is_still_in(&self.person) {
+            false => Look::Over,
+            true if quiet => Look::Quiet,
+            true => Look::Fine,
         }
-        self.quiet += 1;
-        if self.quiet < QUIET {
-            return Look::Fine;
-        }
-        self.quiet = 0;
-        Look::Quiet
     }
 }
 
@@ -99,6 +119,14 @@ where
     F: Future<Output = Option<(Bytes, S)>> + Send + 'static,
 {
     let told = Shared(Mutex::new(Box::pin(futures_util::stream::unfold(start, next))));
+    answer(told)
+}
+
+/// An answer that is told piece by piece.
+pub fn answer<E>(told: impl Stream<Item = Result<Bytes, E>> + Send + Sync + 'static) -> Reply
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>> + Send + Sync + 'static,
+{
     let mut answer = warp::reply::stream(told).into_response();
     reply::set(&mut answer, header::CONTENT_TYPE, "text/event-stream; charset=utf-8");
     // Proxies are not to collect what is to be told at once.

@@ -15,6 +15,7 @@ use super::files::Files;
 use super::gate::BasicCache;
 use super::peer::FirstSight;
 use super::routes;
+use super::shares::Shares;
 use super::table::Table;
 use super::tickets::Tickets;
 use crate::accounts::changing::Changes;
@@ -22,9 +23,12 @@ use crate::accounts::{Account, By};
 use crate::app::App;
 use crate::error::Result;
 use crate::store::Handle;
+use crate::turns::Turns;
 
 /// Large bodies at once: each can take several times its size until it is saved.
 const LARGE_BODIES: usize = 3;
+/// Chats that are being downloaded at once.
+const EXPORTS: usize = 24;
 
 /// What all requests share.
 pub struct State {
@@ -48,6 +52,10 @@ pub struct State {
     pub wrong_names: FirstSight<String>,
     /// Bodies that are large enough to matter, held at once.
     pub large_bodies: Arc<Semaphore>,
+    /// Of these, one for each person.
+    pub large_bodies_of: Turns<Option<Handle>>,
+    /// Who downloads how many chats: each keeps a thread waiting.
+    pub exports: Shares<Handle>,
     /// Who is uploading an archive: one at a time for each person.
     pub uploads: Mutex<HashSet<Handle>>,
     /// Whether anyone on the network can reach the sign-in.
@@ -71,6 +79,8 @@ impl State {
             tickets: Tickets::default(),
             basic: BasicCache::default(),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
+            large_bodies_of: Turns::default(),
+            exports: Shares::new(EXPORTS),
             uploads: Mutex::default(),
             newcomers: FirstSight::default(),
             strangers: FirstSight::default(),
@@ -92,11 +102,12 @@ impl State {
         self.app.delete_user(by, handle, purge)
     }
 
-    /// Whether somebody's credentials are still what they were.
+    /// Whether somebody's credentials are still what they were. A disk that cannot tell right now is no reason to break
+    /// off what they were let in for.
     pub fn is_still(&self, handle: &Handle, epoch: &str) -> bool {
         let accounts = &self.app.accounts;
         !accounts.rules().accounts
-            || accounts.listing().is_ok_and(|listing| {
+            || accounts.listing().map_or(true, |listing| {
                 listing.get(handle).is_some_and(|account| account.enabled && account.epoch == epoch)
             })
     }

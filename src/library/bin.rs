@@ -482,11 +482,7 @@ fn numbered(record: &Record, n: usize) -> Result<FileName> {
 
 /// The beginning of `text`, of at most so many bytes.
 fn shortened(text: &str, bytes: usize) -> &str {
-    let mut end = bytes.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+    &text[..text.floor_char_boundary(bytes)]
 }
 
 /// Moves all of these, or none.

@@ -247,10 +247,11 @@ impl Personas {
     /// Moves a persona to the trash: its picture, and what the settings say of it.
     pub fn delete(&self, handle: &Handle, id: &FileName) -> Result<()> {
         let persona = self.chosen(handle, Some(id))?.ok_or_else(no_such_persona)?;
-        let text = self.settings_text(handle)?;
-        let said = |path: &[&str]| splice::value(&text, &[path, &[id.as_str()]].concat());
-        let note = json!({ "name": said(&NAMES), "description": said(&DESCRIPTIONS) });
         self.writing(handle, |writer| {
+            // Read under the lock: what somebody else says of it a moment before goes to the trash as well.
+            let text = self.settings_text(handle)?;
+            let said = |path: &[&str]| splice::value(&text, &[path, &[id.as_str()]].concat());
+            let note = json!({ "name": said(&NAMES), "description": said(&DESCRIPTIONS) });
             let (stem, ending) = match id.as_str().rsplit_once('.') {
                 Some((stem, _)) if !stem.is_empty() => (FileName::parse(stem)?, &id.as_str()[stem.len()..]),
                 _ => (id.clone(), ""),

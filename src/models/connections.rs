@@ -263,16 +263,10 @@ impl Connections {
             created: clock::now_ms(),
             rest: Map::new(),
         };
-        if self.of(holder)?.connections.len() >= MOST {
-            return Err(Error::conflict(
-                "too_many",
-                format!("There are {MOST} connections already. Delete one first."),
-            ));
-        }
         if let Some(key) = key {
             self.vault.put(holder, record.id.as_str(), key)?;
         }
-        if let Err(error) = self.save(holder, &record, Expect::Absent) {
+        if let Err(error) = self.save(holder, &record) {
             // Nothing would ever ask for that key.
             if let Err(error) = self.vault.remove(holder, record.id.as_str()) {
                 tracing::warn!(?error, "the key of a connection that was not saved stays in the vault");
@@ -403,10 +397,17 @@ impl Connections {
         if is_sound { Ok(record) } else { Err(damaged()) }
     }
 
-    fn save(&self, holder: &Holder, record: &Record, expect: Expect) -> Result<()> {
+    fn save(&self, holder: &Holder, record: &Record) -> Result<()> {
         let place = file(holder, &record.id)?;
         let text = serde_json::to_vec_pretty(record).map_err(Error::internal)?;
-        self.store.writing(&owner(holder), |writer| writer.write(&place, &text, expect))
+        self.store.writing(&owner(holder), |writer| {
+            // Counted under the lock, so that two at once do not both find room for one.
+            if self.of(holder)?.connections.len() >= MOST {
+                let words = format!("There are {MOST} connections already. Delete one first.");
+                return Err(Error::conflict("too_many", words));
+            }
+            writer.write(&place, &text, Expect::Absent)
+        })
     }
 
     fn chosen(&self, handle: &Handle) -> Result<Option<ConnectionId>> {

@@ -148,12 +148,7 @@ impl Disk {
         self.step(Step::Read)?;
         let mut options = OpenOptions::new();
         options.read(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt;
-            let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
-            options.custom_flags(flags.bits().cast_signed());
-        }
+        not_through_links(&mut options);
         let file = options.open(path)?;
         if file.metadata()?.is_file() {
             Ok(file)
@@ -198,16 +193,29 @@ impl Disk {
         }
     }
 
-    /// Everything below `root`, folders before what is in them, without following links.
+    /// Everything below `root`, folders before what is in them, without following links. What vanishes meanwhile is left
+    /// out.
     pub(crate) fn walk(&self, root: &Path) -> io::Result<Vec<Walked>> {
         self.step(Step::List)?;
         let mut found = Vec::new();
         for entry in walkdir::WalkDir::new(root).min_depth(1).follow_links(false) {
-            let entry = entry?;
+            let looked = entry.and_then(|entry| Ok((entry.metadata()?, entry)));
+            let (meta, entry) = match looked {
+                Ok(seen) => seen,
+                Err(error) if error.path() != Some(root) && is_gone(&error) => continue,
+                Err(error) => return Err(error.into()),
+            };
             let below = entry.path().strip_prefix(root).map_err(io::Error::other)?;
-            found.push((below.to_owned(), Stat::of(&entry.metadata()?)));
+            found.push((below.to_owned(), Stat::of(&meta)));
         }
         Ok(found)
+    }
+
+    /// The plain files below `root`: their bytes, and how many.
+    pub(crate) fn measure(&self, root: &Path) -> io::Result<(u64, u64)> {
+        let files = self.walk(root)?.into_iter().filter(|(_, stat)| stat.is_file).count();
+        let bytes = fs_extra::dir::get_size(root).map_err(|error| io::Error::other(error.to_string()))?;
+        Ok((bytes, files as u64))
     }
 
     /// Replaces `path` by `bytes`: temporary file beside it, sync, rename, sync of the folder. After a failure the old
@@ -342,7 +350,10 @@ impl Disk {
     /// Cuts a file to its first `size` bytes.
     pub(crate) fn cut(&self, path: &Path, size: u64) -> io::Result<()> {
         self.step(Step::Write)?;
-        let file = OpenOptions::new().write(true).open(path)?;
+        let mut options = OpenOptions::new();
+        options.write(true);
+        not_through_links(&mut options);
+        let file = options.open(path)?;
         file.set_len(size)?;
         self.sync(&file)
     }
@@ -477,6 +488,18 @@ fn hand_folder_over(path: &Path, above: &Path) {
 #[cfg(not(unix))]
 fn hand_folder_over(_: &Path, _: &Path) {}
 
+/// Neither follows a link nor waits on a pipe.
+fn not_through_links(options: &mut OpenOptions) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
+        options.custom_flags(flags.bits().cast_signed());
+    }
+    #[cfg(not(unix))]
+    let _ = options;
+}
+
 pub(super) fn private(options: &mut OpenOptions) {
     #[cfg(unix)]
     {
@@ -498,15 +521,8 @@ fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Sums up the plain files below `path`, without following links: bytes and how many.
-pub(crate) fn measure(path: &Path) -> io::Result<(u64, u64)> {
-    let bytes = fs_extra::dir::get_size(path).map_err(|error| io::Error::other(error.to_string()))?;
-    let files = walkdir::WalkDir::new(path)
-        .follow_links(false)
-        .into_iter()
-        .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_type().is_file()))
-        .count();
-    Ok((bytes, files as u64))
+fn is_gone(error: &walkdir::Error) -> bool {
+    error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 #[cfg(all(test, unix))]
@@ -514,6 +530,40 @@ mod tests {
     use std::os::unix::fs::{MetadataExt, chown};
 
     use super::*;
+
+    #[test]
+    fn what_vanishes_during_a_walk_is_left_out_and_only_that() {
+        let dir = tempfile::tempdir().unwrap();
+        for n in 0..50 {
+            fs::write(dir.path().join(format!("stays-{n}")), "words").unwrap();
+        }
+        std::thread::scope(|scope| {
+            let coming_and_going = scope.spawn(|| {
+                for n in 0..3_000 {
+                    let folder = dir.path().join(format!("goes-{}", n % 20));
+                    fs::create_dir(&folder).unwrap();
+                    fs::write(folder.join("a"), "words").unwrap();
+                    fs::remove_dir_all(&folder).unwrap();
+                }
+            });
+            while !coming_and_going.is_finished() {
+                let found = Disk::default().walk(dir.path()).unwrap();
+                assert_eq!(found.iter().filter(|(path, _)| path.to_string_lossy().starts_with("stays")).count(), 50);
+            }
+        });
+        let missing = Disk::default().walk(&dir.path().join("nothing")).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn nothing_is_cut_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (outside, link) = (dir.path().join("outside"), dir.path().join("link"));
+        fs::write(&outside, "words").unwrap();
+        std::os::unix::fs::symlink(&outside, &link).unwrap();
+        assert!(Disk::default().cut(&link, 1).is_err());
+        assert_eq!(fs::read(&outside).unwrap(), b"words");
+    }
 
     /// As root, what is made in somebody's folder is theirs; as anybody else, nothing is attempted.
     #[test]

@@ -47,10 +47,9 @@ pub fn open_host_file(path: &Path) -> io::Result<File> {
 
 /// Writes a new file of the host, outside the data folder; refuses when it exists.
 pub fn create_host_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let path = if path.parent().is_some_and(|above| above.as_os_str().is_empty()) {
-        PathBuf::from(".").join(path)
-    } else {
-        path.to_owned()
+    let path = match path.file_name() {
+        Some(name) => folder_of(path)?.join(name),
+        None => path.to_owned(),
     };
     Disk::default().create(&path, bytes)
 }
@@ -65,18 +64,23 @@ impl HostFile {
     /// Starts the file. Something else under its name is refused at the end. It belongs to whoever runs the program, also in
     /// somebody else's folder: a backup is not for others to read.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let folder = match parent(path)? {
-            empty if empty.as_os_str().is_empty() => Path::new("."),
-            folder => folder,
-        };
-        Ok(Self { temp: temp_in(folder)?, path: path.to_owned() })
+        Ok(Self { temp: temp_in(folder_of(path)?)?, path: path.to_owned() })
     }
 
-    /// Gives the file its name, once its bytes are on the disk.
+    /// Gives the file its name, once its bytes are on the disk, and brings the name there too.
     pub fn keep(self) -> io::Result<()> {
         self.temp.as_file().sync_all()?;
-        self.temp.persist_noclobber(&self.path).map(drop).map_err(|failed| failed.error)
+        self.temp.persist_noclobber(&self.path).map_err(|failed| failed.error)?;
+        Disk::default().sync_folder(folder_of(&self.path)?)
     }
+}
+
+/// The folder of a file that may be named without one.
+fn folder_of(path: &Path) -> io::Result<&Path> {
+    Ok(match parent(path)? {
+        empty if empty.as_os_str().is_empty() => Path::new("."),
+        folder => folder,
+    })
 }
 
 impl Write for HostFile {

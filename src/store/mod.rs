@@ -28,7 +28,6 @@ pub mod place;
 mod record;
 pub mod restore;
 mod search;
-mod seek;
 mod swap;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -245,11 +244,8 @@ impl Store {
     /// Bytes and number of the plain files of a user. Walks the whole folder.
     pub fn measure(&self, handle: &Handle) -> Result<(u64, u64)> {
         let place = Place::of(handle);
-        match disk::measure(&self.path(&place)) {
-            Ok(size) => Ok(size),
-            Err(_) if self.stat(&place)?.is_none() => Ok((0, 0)),
-            Err(error) => Err(failure("measure a folder", &place, error)),
-        }
+        let size = self.disk.measure(&self.path(&place)).map_err(|error| failure("measure a folder", &place, error));
+        Ok(if_there(size)?.unwrap_or_default())
     }
 
     /// Runs `work` while nobody else writes to what `owner` owns, in this process or another. An exchange of a user's files

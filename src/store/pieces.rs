@@ -46,6 +46,11 @@ impl OpenFile {
         &self.stat
     }
 
+    /// The file itself, to be looked into here and there.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// The bytes of `range`, all of them.
     pub fn read(&self, range: &Range<u64>) -> Result<Vec<u8>> {
         self.disk.read_range(&self.file, range).map_err(|error| failure("read a file", &self.place, error))

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::archive::Part;
 use super::record::FORMAT;
 use super::undo::{Reason, UndoPoint, UndoRecord};
-use super::{FileName, Folder, Handle, Owner, Place, RestoreId, Store, UndoId, Writer, disk, failure, write_failure};
+use super::{FileName, Folder, Handle, Owner, Place, RestoreId, Store, UndoId, Writer, failure, write_failure};
 use crate::error::{Error, Kind, Result};
 
 const ENDING: &str = ".json";
@@ -153,7 +153,7 @@ impl<'a> Exchange<'a> {
     fn commit(&self) -> Result<()> {
         let mut record = self.journal.record.clone();
         let tree = self.store.path(&self.point().folder(Folder::TREE));
-        record.point.bytes = disk::measure(&tree).map_or(0, |(bytes, _)| bytes);
+        record.point.bytes = self.store.disk.measure(&tree).map_or(0, |(bytes, _)| bytes);
         self.store.write_record(&UndoRecord::place(self.handle, &record.point.id), &record)
     }
 

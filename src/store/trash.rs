@@ -113,9 +113,8 @@ impl Store {
             }
         }
         for (bin, record) in self.bins()? {
-            if self.date_of(&bin, record.map(|record| record.date))? < oldest {
-                self.remove_recorded(&bin, &bin.file(&RECORD))?;
-                swept.trash += 1;
+            if self.date_of(&bin, record.as_ref().map(|record| record.date))? < oldest {
+                swept.trash += self.sweep_bin(&bin, record.map(|record| record.handle))?;
             }
         }
         // An exchange that could not be finished may still need its restore.
@@ -147,6 +146,20 @@ impl Store {
             }
         }
         Ok(swept)
+    }
+
+    /// Under its owner's lock, for it may be on its way back this very moment; then it is gone from here.
+    fn sweep_bin(&self, bin: &Place, owner: Option<Handle>) -> Result<u64> {
+        let remove = || {
+            if !self.is_there(bin)? {
+                return Ok(0);
+            }
+            self.remove_recorded(bin, &bin.file(&RECORD)).map(|()| 1)
+        };
+        match owner {
+            Some(handle) => unless_busy(self.writing(&Owner::User(handle.clone()), |_| remove()), &handle),
+            None => remove(),
+        }
     }
 
     fn sweep_restore(&self, id: &RestoreId) -> Result<u64> {

@@ -32,6 +32,9 @@ pub use program::Program;
 /// The account that every house has: an admin, at first without a password.
 pub const OWNER: &str = "default-user";
 
+/// Threads on which a house waits for the disk: few, so that a test can find out what keeps them.
+pub const BLOCKING_THREADS: usize = 64;
+
 /// The password of everybody who moves in through [`TestHouse::moves_in`].
 pub fn password_of(handle: &str) -> String {
     format!("{handle} likes cardamom")
@@ -207,7 +210,12 @@ impl Drop for TestHouse {
 
 impl Running {
     fn start(config: Config, faults: Option<Arc<Faults>>, beside: &Path) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .max_blocking_threads(BLOCKING_THREADS)
+            .enable_all()
+            .build()
+            .unwrap();
         let _inside = runtime.enter();
         let tls = Tls::from_config(&config.ssl).unwrap();
         let app = Arc::new(

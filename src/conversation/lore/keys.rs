@@ -150,8 +150,7 @@ fn looks_around(pattern: &str) -> bool {
 
 /// The newest messages come first.
 fn start_of(text: &str, most: usize) -> &str {
-    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    &text[..end]
+    &text[..text.floor_char_boundary(most)]
 }
 
 /// Whether `word` stands in `text` between what is no letter or digit. Scripts without spaces have no such borders.

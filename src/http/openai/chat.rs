@@ -8,9 +8,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{Sender, channel};
-use tokio::time::{MissedTickBehavior, interval, timeout};
-use warp::Reply as _;
-use warp::http::header;
+use tokio::time::timeout;
 
 use super::answer::{self, Head};
 use super::models::{self, Named};
@@ -23,6 +21,7 @@ use crate::error::{Error, Kind, Result};
 use crate::http::call::Call;
 use crate::http::gate;
 use crate::http::reply::{self, Reply};
+use crate::http::sse::{self, Looks};
 use crate::http::state::State;
 use crate::models::usage::{Meter, Source};
 use crate::models::{Ask, Connection, Finish, Piece, Pieces};
@@ -31,10 +30,6 @@ use crate::models::{Ask, Connection, Finish, Piece, Pieces};
 const WAITING: usize = 16;
 /// A client that takes nothing for so long has gone away.
 const STALLED: Duration = Duration::from_secs(120);
-/// How often it is looked whether whoever asked may still do so.
-const LOOK: Duration = Duration::from_secs(1);
-/// After so many looks without a word something is said, lest a proxy take the line for dead.
-const QUIET: u32 = 15;
 
 /// `POST /v1/chat/completions`.
 pub async fn complete(mut call: Call) -> Result<Reply> {
@@ -142,11 +137,7 @@ impl Passing {
         let body = stream::unfold(from, |mut from| async move {
             from.recv().await.map(|bytes| (Ok::<_, Infallible>(bytes), from))
         });
-        let mut answer = warp::reply::stream(body).into_response();
-        reply::set(&mut answer, header::CONTENT_TYPE, "text/event-stream; charset=utf-8");
-        // nginx would hold pieces back until it has a page of them.
-        reply::set(&mut answer, header::HeaderName::from_static("x-accel-buffering"), "no");
-        answer
+        sse::answer(body)
     }
 
     /// Passes pieces on until the answer ends, the client leaves, or whoever asked may do so no more. Dropping the pieces
@@ -166,9 +157,8 @@ impl Passing {
 
     async fn pass(&mut self, pieces: &mut Pieces, to: &Sender<Bytes>) -> Result<Finish, Stop> {
         send(to, event(&self.head.piece(json!({ "role": "assistant", "content": "" }), None))).await?;
-        let mut look = interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut end, mut quiet) = (None, 0);
+        let mut looks = Looks::start();
+        let mut end = None;
         loop {
             tokio::select! {
                 piece = pieces.next() => {
@@ -184,17 +174,15 @@ impl Passing {
                             continue;
                         }
                     };
-                    quiet = 0;
+                    looks.said_something();
                     send(to, event(&self.head.piece(delta, None))).await?;
                 }
                 () = to.closed() => return Err(Stop::Gone),
-                _ = look.tick() => {
+                quiet = looks.next() => {
                     if !self.watch.still_may() {
                         return Err(Stop::Failed(ended_key()));
                     }
-                    quiet += 1;
-                    if quiet >= QUIET {
-                        quiet = 0;
+                    if quiet {
                         send(to, Bytes::from_static(b": still waiting\n\n")).await?;
                     }
                 }

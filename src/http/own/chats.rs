@@ -11,7 +11,7 @@ use warp::http::{StatusCode, header};
 use super::characters::{avatar, encoded};
 use super::messages;
 use crate::blocking::blocking;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::http::call::Call;
 use crate::http::pipe;
 use crate::http::reply::{self, Reply};
@@ -26,6 +26,8 @@ use crate::store::{FileName, Handle};
 /// How many are shown unless the caller says otherwise, and at most.
 const LIMIT: usize = 60;
 const LIMIT_MAX: usize = 500;
+/// Chats that one person can be downloading.
+const EXPORTS: usize = 4;
 
 /// The chat that an address names.
 pub fn chat(call: &Call) -> Result<ChatRef> {
@@ -345,15 +347,15 @@ pub async fn update(mut call: Call) -> Result<Reply> {
     blocking(move || {
         let chats = &state.app.chats;
         let mut now = (chat, expected);
+        // First what may be refused, and is done whole or not at all; a new name leaves the version as it is.
+        if let Some(name) = &update.name {
+            now.0 = state.app.rename_chat(&handle, &now.0, now.1, name)?;
+        }
         if update.is_about_the_header() {
-            let changed = chats.change_header(&handle, &now.0, now.1, |header| {
+            chats.change_header(&handle, &now.0, now.1, |header| {
                 update.apply(header);
                 Ok(())
             })?;
-            now.1 = Expect::Version(changed.version);
-        }
-        if let Some(name) = &update.name {
-            now.0 = state.app.rename_chat(&handle, &now.0, now.1, name)?;
         }
         if let Some(pinned) = update.pinned {
             chats.pin(&handle, &now.0, pinned)?;
@@ -394,8 +396,12 @@ async fn download(call: Call, chat: ChatRef) -> Result<Reply> {
     blocking(move || looking.app.chats.open(&whose, &which)).await?;
     let (ending, media_type) = format.ending();
     let name = format!("attachment; filename*=UTF-8''{}{ending}", encoded(chat.chat.as_str()));
+    let share = state.exports.take(handle.clone(), EXPORTS).ok_or_else(|| {
+        Error::new(Kind::Busy, "busy", "Other chats are being downloaded. Wait until they are done, and try again.")
+    })?;
     let (mut writer, pieces) = pipe::open();
     tokio::task::spawn_blocking(move || {
+        let _share = share;
         if let Err(error) = state.app.chats.export(&handle, &chat, format, &mut writer) {
             tracing::info!(?error, %handle, "an export was not finished");
             writer.fail(std::io::Error::other(error.message().to_owned()));

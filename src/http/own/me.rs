@@ -92,7 +92,7 @@ pub async fn avatar(call: Call) -> Result<Reply> {
     });
     let mut answer = match picture.await? {
         Some(picture) => reply::with_type(StatusCode::OK, picture.media_type(), picture.bytes().to_vec()),
-        None => match call.state.files.get("img/default-user.png", &call.headers).await? {
+        None => match call.state.files.get("img/default-user.png", &call.headers, call.peer.client).await? {
             Some(answer) => answer,
             None => return Err(Error::not_found("There is no such picture.")),
         },

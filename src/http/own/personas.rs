@@ -127,7 +127,7 @@ pub async fn picture(call: Call) -> Result<Reply> {
     }
     let state = call.state.clone();
     blocking(move || state.app.personas.chosen(&handle, Some(&id)).map(drop)).await?;
-    let answer = call.state.files.get("img/default-user.png", &call.headers).await?;
+    let answer = call.state.files.get("img/default-user.png", &call.headers, call.peer.client).await?;
     let mut answer = answer.ok_or_else(|| Error::not_found("There is no such picture."))?;
     reply::set(&mut answer, header::CACHE_CONTROL, "private, no-cache");
     Ok(answer)

@@ -44,8 +44,7 @@ impl Characters {
         }
         card.set_chat(to.as_str());
         let (place, bytes) = (card_place(handle, id)?, png::write(&before.bytes, &card)?);
-        let owner = Owner::User(handle.clone());
-        self.store.writing(&owner, |writer| writer.write(&place, &bytes, Expect::Version(before.version)))?;
+        self.writing(handle, |writer| writer.write(&place, &bytes, Expect::Version(before.version)))?;
         Ok(true)
     }
 

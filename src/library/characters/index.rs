@@ -15,7 +15,7 @@ use super::stem;
 use crate::clock;
 use crate::error::{Error, Kind, Result};
 use crate::library::cards::{Card, png};
-use crate::store::{self, Expect, FileName, Folder, Handle, Owner, Place, Stat, Store, Version};
+use crate::store::{self, Entry, Expect, FileName, Folder, Handle, Owner, Place, Stat, Store, Version};
 
 /// The format of the derived file.
 const FORMAT: u32 = 1;
@@ -367,13 +367,13 @@ impl Index {
     /// Reads one card for the list. One that cannot be understood has a row that says so; one that has vanished has none.
     fn read_row(&self, handle: &Handle, id: &FileName, tags: &Tags) -> Result<Option<Row>> {
         let place = super::card_place(handle, id)?;
-        let (file, stat) = match self.store.open_to_seek(&place) {
+        let opened = match self.store.open_file(&place) {
             Ok(opened) => opened,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
         };
-        let card = png::find(file).and_then(|found| Card::parse(&found.json));
-        let mut row = Row::read(id.clone(), &stat, &card, tags);
+        let card = png::find(opened.file()).and_then(|found| Card::parse(&found.json));
+        let mut row = Row::read(id.clone(), opened.stat(), &card, tags);
         if let Err(error) = card
             && error.kind() == Kind::Storage
         {
@@ -393,7 +393,7 @@ impl Index {
         thorough: bool,
     ) -> Result<HashMap<FileName, ChatsSeen>> {
         let mut chats = HashMap::new();
-        for (id, stat) in self.store.list_folders_seen(&Place::of(handle).folder(Folder::CHATS))? {
+        for Entry { name: id, stat } in self.store.list_folder_entries(&Place::of(handle).folder(Folder::CHATS))? {
             let known = before.get(&id).filter(|known| known.folder == nanos(stat.modified));
             let seen = match known {
                 Some(known) if known.count == 0 || !thorough => *known,

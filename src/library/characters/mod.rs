@@ -15,8 +15,6 @@ mod index;
 mod listing;
 mod moving;
 mod tags;
-#[cfg(test)]
-mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -122,13 +120,6 @@ impl Characters {
         self.index.look(handle)
     }
 
-    /// Looks again at the chats of a character, after something happened to them.
-    pub fn note_chats(&self, handle: &Handle, id: &FileName) -> Result<()> {
-        let seen = self.index.chats_of(handle, id)?;
-        self.index.note_chats(handle, &[(id.clone(), seen)]);
-        Ok(())
-    }
-
     /// Forgets what is known of somebody, whose folder was replaced or removed.
     pub fn forget(&self, handle: &Handle) {
         self.index.forget(handle);
@@ -201,11 +192,7 @@ pub fn file_stem(name: &str) -> FileName {
         name.chars().filter(|c| !matches!(c, '/' | '?' | '<' | '>' | '\\' | ':' | '*' | '|' | '"')).collect();
     let kept: String = kept.chars().filter(|c| !c.is_control()).collect();
     // Room for a number and an ending within the 255 bytes of a file system.
-    let mut end = kept.len().min(200);
-    while !kept.is_char_boundary(end) {
-        end -= 1;
-    }
-    let kept = kept[..end].trim_end_matches(['.', ' ']).trim_start();
+    let kept = kept[..kept.floor_char_boundary(200)].trim_end_matches(['.', ' ']).trim_start();
     let first = kept.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
     let device = matches!(first.as_str(), "con" | "prn" | "aux" | "nul")
         || (first.len() == 4

@@ -68,11 +68,7 @@ pub(super) fn numbered(name: &FileName, n: usize) -> Result<FileName> {
 
 /// The beginning of `text`, of at most so many bytes.
 pub(super) fn cut(text: &str, bytes: usize) -> &str {
-    let mut end = bytes.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+    &text[..text.floor_char_boundary(bytes)]
 }
 
 #[cfg(test)]

@@ -173,11 +173,6 @@ impl Chats {
         Ok(Window { chat: seen.opened()?, lines: seen.read(range)? })
     }
 
-    /// The last `count` messages.
-    pub fn last_messages(&self, handle: &Handle, chat: &ChatRef, count: usize) -> Result<Window> {
-        self.window(handle, chat, None, count)
-    }
-
     /// One message, and the version of the chat that it is in.
     pub fn message(&self, handle: &Handle, chat: &ChatRef, index: usize) -> Result<(ChatVersion, Line)> {
         let seen = self.look(handle, chat)?;

@@ -42,9 +42,9 @@ pub struct Wanted {
 impl Wanted {
     /// From what was typed. The last word may not be finished; what is in quotes is.
     pub fn parse(typed: &str) -> Self {
-        let end = (0..=QUERY_MAX.min(typed.len())).rev().find(|at| typed.is_char_boundary(*at)).unwrap_or(0);
+        let typed = &typed[..typed.floor_char_boundary(QUERY_MAX)];
         let mut wanted = Self::default();
-        for (nth, part) in typed[..end].split(['"', '“', '”', '„']).enumerate() {
+        for (nth, part) in typed.split(['"', '“', '”', '„']).enumerate() {
             let first = wanted.words.len();
             wanted.add(part);
             let last = wanted.words.len();
@@ -53,7 +53,7 @@ impl Wanted {
                 wanted.phrases.push(first..last);
             }
         }
-        let is_open = typed[..end].chars().next_back().is_some_and(char::is_alphanumeric);
+        let is_open = typed.chars().next_back().is_some_and(char::is_alphanumeric);
         if let Some(word) = wanted.words.last_mut().filter(|_| is_open) {
             word.is_start = true;
         }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::access::{Actor, Role};
 use crate::events::Origin;
+use crate::store::RelPath;
 use crate::store::testing;
 
 struct House {
@@ -97,6 +98,8 @@ fn the_default_is_chosen_or_own_or_the_house_s_or_the_echo() {
     let ours = house.make_for_house("Ours");
     assert_eq!(default(), ours);
     let first = house.make("ada", "First");
+    // In another millisecond: of two made in the same one, neither is the first.
+    std::thread::sleep(std::time::Duration::from_millis(2));
     let second = house.make("ada", "Second");
     assert_eq!(default(), first);
     house.connections.choose(&user("ada"), Some(&second.id)).unwrap();
@@ -211,4 +214,30 @@ fn the_echo_stays_as_it_is() {
         assert_eq!(connections.get(root, &id).unwrap(), echo());
         assert_eq!(connections.key_of(&echo()).unwrap(), None);
     });
+}
+
+#[test]
+fn many_at_once_do_not_get_beyond_the_limit_and_leave_no_key_behind() {
+    let house = house();
+    let first = house.make("ada", "First");
+    let of_ada = folder(&Holder::User(user("ada"))).below(&RelPath::parse(&format!("{}.json", first.id)).unwrap());
+    let file = house.dir.path().join(of_ada.as_path());
+    let text = std::fs::read_to_string(&file).unwrap();
+    for n in 2..MOST {
+        let id = format!("{n:016x}");
+        std::fs::write(file.with_file_name(format!("{id}.json")), text.replace(first.id.as_str(), &id)).unwrap();
+    }
+    let key = Key::parse("sk-CANARY").unwrap();
+    let made = std::thread::scope(|scope| {
+        let make = || {
+            house.by("ada", Role::User, |connections, by, ada| {
+                connections.create(by, &Holder::User(ada.clone()), draft("More"), Some(&key)).is_ok()
+            })
+        };
+        let all: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).filter(|made| *made).count()
+    });
+    let found = house.connections.of(&Holder::User(user("ada"))).unwrap();
+    assert_eq!((made, found.connections.len()), (1, MOST));
+    assert_eq!(found.connections.iter().filter(|connection| found.has_key(connection)).count(), 2);
 }

@@ -84,3 +84,19 @@ fn t2_a_failing_step_of_deleting_or_sweeping_loses_nothing() {
         }
     }
 }
+
+#[test]
+fn the_sweep_waits_for_whoever_works_with_the_owner_s_folder() {
+    let (_root, store) = house(&[("chats/a", b"words")]);
+    store.trash_user(&ada()).unwrap();
+    std::thread::scope(|scope| {
+        let sweeping = store.writing(&Owner::User(ada()), |_| {
+            let sweeping = scope.spawn(|| store.sweep_at(later(31), 30));
+            std::thread::sleep(Duration::from_millis(200));
+            assert_eq!(store.list_trash().unwrap().len(), 1, "it is being brought back");
+            Ok(sweeping)
+        });
+        assert_eq!(sweeping.unwrap().join().unwrap().unwrap().trash, 1);
+    });
+    assert!(store.list_trash().unwrap().is_empty());
+}

@@ -14,11 +14,13 @@ use serde_json::{Map, Value};
 
 use super::{ChatRef, Chats, Header, Message, dates, naming};
 use crate::clock;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::{FileName, Handle};
 
 /// More conversations than this are not taken at once.
 const CHATS_MAX: usize = 10_000;
+/// A conversation in one object is read as values, which take many times its size; a larger one is not.
+const OBJECT_MAX: usize = 64 * 1024 * 1024;
 
 /// Who speaks, where a file does not say.
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +103,7 @@ fn many(bytes: &[u8], speakers: Speakers<'_>) -> Result<Vec<Imported>> {
     let mut chats = Vec::new();
     let mut lines: Vec<&str> = Vec::new();
     for item in items {
+        check_size(item)?;
         let value: Value = serde_json::from_str(item.get()).map_err(damaged)?;
         let Value::Object(fields) = value else { return Err(unknown()) };
         if fields.contains_key("chat_messages")
@@ -125,6 +128,14 @@ fn many(bytes: &[u8], speakers: Speakers<'_>) -> Result<Vec<Imported>> {
     }
 }
 
+fn check_size(object: &RawValue) -> Result<()> {
+    if object.get().len() <= OBJECT_MAX {
+        return Ok(());
+    }
+    let most = format!("A conversation in one piece of JSON has at most {OBJECT_MAX} bytes. Nothing was changed.");
+    Err(Error::new(Kind::TooLarge, "too_large", most))
+}
+
 fn compact(text: &str) -> Result<String> {
     let value: Value = serde_json::from_str(text).map_err(damaged)?;
     serde_json::to_string(&value).map_err(Error::internal)
@@ -132,6 +143,13 @@ fn compact(text: &str) -> Result<String> {
 
 /// One object is a conversation, or a collection of them; several, one a line, are SillyTavern's.
 fn one_or_lines(bytes: &[u8], speakers: Speakers<'_>) -> Result<Vec<Imported>> {
+    if bytes.len() > OBJECT_MAX {
+        // Only looked over: lines, of whatever length the whole is, are no single value.
+        if let Ok(one) = serde_json::from_slice(bytes.trim_ascii()) {
+            check_size(one)?;
+        }
+        return roleplay::lines(bytes);
+    }
     let Ok(Value::Object(fields)) = serde_json::from_slice::<Value>(bytes) else { return roleplay::lines(bytes) };
     if let Some(chats) = roleplay::read(&fields, speakers)? {
         return Ok(chats);

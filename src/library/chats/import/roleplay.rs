@@ -73,7 +73,8 @@ pub(super) fn read(fields: &Map<String, Value>, speakers: Speakers<'_>) -> Resul
         let histories =
             histories.get("histories").or(Some(histories)).and_then(Value::as_array).ok_or_else(incomplete)?;
         histories.iter().filter_map(|history| cai(history, speakers).transpose()).collect::<Result<_>>()?
-    } else if let Some(pairs) = list("data_visible") {
+    // What is shown, in the words of an older text-generation-webui and of a newer one.
+    } else if let Some(pairs) = list("data_visible").or_else(|| list("internal").and_then(|_| list("visible"))) {
         one(ooba(pairs, speakers))?
     } else if fields.get("type").and_then(Value::as_str) == Some("risuChat") {
         one(risu(fields, speakers)?)?

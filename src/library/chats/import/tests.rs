@@ -41,6 +41,7 @@ fn said(bytes: &[u8]) -> Result<Vec<String>> {
     json!({ "histories": { "histories": [{ "msgs": [{ "src": { "is_human": false }, "text": "Hi" }, { "src": { "is_human": true }, "text": "Ho" }] }, { "msgs": [] }] } }),
     &["Ada:Hi|Bob*:Ho"]
 )]
+#[case::text_generation_webui_s_history(json!({ "internal": [["<|BEGIN-VISIBLE-CHAT|>", "Hi"], ["ho", "Hm"]], "visible": [["", "Hi"], ["Ho", "Hm"]] }), &["Ada:Hi|Bob*:Ho|Ada:Hm"])]
 #[case::text_generation_webui(json!({ "data": [], "data_visible": [["", "Hi"], ["Ho", "Hm"]] }), &["Ada:Hi|Bob*:Ho|Ada:Hm"])]
 #[case::agnai(json!({ "messages": [{ "msg": "Hi", "characterId": "x" }, { "msg": "Ho", "userId": "anon" }] }), &["Ada:Hi|Bob*:Ho"])]
 #[case::risu(
@@ -133,4 +134,14 @@ proptest! {
         let _ = read(format!("{{\"{key}\":{value},\"messages\":{value},\"version\":1,\"conversationId\":{value}}}").as_bytes(), SPEAKERS);
         let _ = read(format!("[{{\"{key}\":{value}}}]").as_bytes(), SPEAKERS);
     }
+}
+
+#[test]
+fn one_object_is_read_up_to_a_size_and_lines_beyond_it() {
+    let words = "x".repeat(OBJECT_MAX);
+    let object = format!("{{\"data_visible\":[[\"\",\"{words}\"]]}}\n");
+    assert_eq!(read(object.as_bytes(), SPEAKERS).unwrap_err().code(), "too_large");
+    assert_eq!(read(format!("[{object}]").as_bytes(), SPEAKERS).unwrap_err().code(), "too_large");
+    let lines = format!("{{\"user_name\":\"Bob\"}}\n{{\"name\":\"Ada\",\"mes\":\"{words}\"}}");
+    assert_eq!(read(lines.as_bytes(), SPEAKERS).unwrap().len(), 1);
 }
