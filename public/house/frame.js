@@ -53,8 +53,8 @@ function way(room, kind) {
   );
 }
 
-/** @param {Me} me */
-function ways(me) {
+/** @param {House} known @param {Me} me */
+function ways(known, me) {
   const open = rooms.filter((room) => !room.may || me.permissions.includes(room.may));
   return h(
     "nav",
@@ -62,18 +62,22 @@ function ways(me) {
     open
       .filter((room) => room.place !== "more")
       .map((room) => way(room, room.place === "wide" ? "wide-only" : undefined)),
-    moreRooms(open),
+    moreRooms(open, known.accounts ? signOutButton(me) : null),
   );
 }
 
-/** The rooms that have no place on the beam: a button, and a list under it. @param {typeof rooms} open */
-function moreRooms(open) {
+/**
+ * The rooms that have no place on the beam: a button, and a list under it. Where the beam is narrow, the way out is there.
+ * @param {typeof rooms} open @param {HTMLElement | null} out
+ */
+function moreRooms(open, out) {
   const list = h(
     "ul",
     { class: "more-list", id: "more-rooms", hidden: true },
     open
       .filter((room) => room.place !== "first")
       .map((room) => h("li", { class: room.place === "wide" ? "narrow-only" : undefined }, way(room))),
+    out && h("li", { class: "narrow-only" }, out),
   );
   const here = open.find((room) => room.place !== "first" && room.path === location.pathname);
   const button = h(
@@ -123,8 +127,13 @@ function beam(known) {
         h("img", { class: "lantern", src: "/house/lantern.svg", alt: "", width: 56, height: 80 }),
         h("span", null, known?.name ?? "Tavernkeep"),
       ),
-      me && ways(me),
-      h("div", { class: "beam-end" }, themeButton(), me && known?.accounts && signOutButton(me)),
+      known && me && ways(known, me),
+      h(
+        "div",
+        { class: "beam-end" },
+        themeButton(),
+        me && known?.accounts && h("div", { class: "wide-only" }, signOutButton(me)),
+      ),
     ),
   );
   document.querySelector("body > header")?.replaceWith(header);
@@ -134,7 +143,7 @@ function beam(known) {
 function signOutButton(me) {
   const button = h(
     "button",
-    { type: "button", class: "quiet", id: "sign-out" },
+    { type: "button", class: "quiet" },
     icon("leave"),
     h("span", null, "Sign out"),
   );
