@@ -7,7 +7,7 @@ import { icon } from "./icons.js";
 import { follow } from "./live.js";
 import { chatPath, smallPicture } from "./shelf/parts.js";
 
-/** @typedef {{character: string, characterName: string, avatar?: string, chat: string, modified: number, preview?: string, generation?: string | null}} ChatItem */
+/** @typedef {{character: string, characterName: string, groupName?: string, avatar?: string, chat: string, modified: number, preview?: string, generation?: string | null}} ChatItem */
 
 function greeting() {
   const hour = new Date().getHours();

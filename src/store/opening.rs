@@ -136,30 +136,20 @@ impl Store {
             .collect())
     }
 
-    /// Removes temporary files that a killed server left where it writes most. Elsewhere they are passed over.
+    /// Removes the temporary files that a killed server left, wherever it writes.
     fn clean_up(&self) {
         if self.server.is_none() {
             return;
         }
-        let system = self.path(&Place::system());
-        let mut folders = vec![system.clone()];
-        folders.extend(
-            [Folder::ACCOUNTS, Folder::AVATARS, Folder::SESSIONS, Folder::SWAPS]
-                .map(|folder| system.join(folder.as_str())),
-        );
-        for handle in self.user_folders().unwrap_or_default() {
-            let user = self.path(&Place::of(&handle));
-            folders.push(user.join(Folder::BACKUPS.as_str()));
-            folders.push(user);
-        }
-        for folder in folders {
-            for (name, _) in self.disk.list(&folder).unwrap_or_default() {
-                if name
-                    .to_str()
-                    .is_some_and(|name| name.starts_with(super::names::TEMP_PREFIX) && name.ends_with(".tmp"))
-                {
-                    let _ = self.disk.remove_file(&folder.join(name));
-                }
+        let users = self.user_folders().unwrap_or_default();
+        let roots = users.iter().map(|handle| self.path(&Place::of(handle))).chain([self.path(&Place::system())]);
+        for root in roots {
+            let left = self.disk.walk(&root).unwrap_or_default().into_iter().filter(|(path, stat)| {
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                stat.is_file && name.starts_with(super::names::TEMP_PREFIX) && name.ends_with(".tmp")
+            });
+            for (path, _) in left {
+                let _ = self.disk.remove_file(&root.join(path));
             }
         }
     }

@@ -11,6 +11,7 @@ use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::http::call::{Call, Person, by};
 use crate::http::reply::{self, Reply};
+use crate::library::cards;
 use crate::store::Handle;
 
 /// `GET /api/v1/me`.
@@ -51,7 +52,9 @@ pub async fn remove_avatar(call: Call) -> Result<Reply> {
 
 /// Sets somebody's picture from the body.
 pub async fn put_avatar(mut call: Call, handle: Handle) -> Result<Reply> {
-    let picture = Picture::parse(call.bytes().await?.to_vec())?;
+    let bytes = call.bytes().await?;
+    cards::picture::check(&bytes)?;
+    let picture = Picture::parse(bytes.to_vec())?;
     change_avatar(call, handle, Some(picture)).await
 }
 

@@ -11,6 +11,7 @@ use crate::http::call::{Call, by};
 use crate::http::reply::{self, Reply};
 use crate::http::state::State;
 use crate::http::{own, pages};
+use crate::library::cards;
 use crate::store::Handle;
 
 /// The picture of whoever has none.
@@ -156,7 +157,12 @@ pub async fn change_avatar(mut call: Call) -> Result<Reply> {
     let picture = match avatar.as_deref() {
         None => return Err(Error::invalid("bad_request", "Missing required fields")),
         Some("") => None,
-        Some(url) => Some(Picture::from_data_url(url).map_err(|_| Error::invalid("bad_data_url", "Invalid data URL"))?),
+        Some(url) => {
+            let picture =
+                Picture::from_data_url(url).map_err(|_| Error::invalid("bad_data_url", "Invalid data URL"))?;
+            cards::picture::check(picture.bytes())?;
+            Some(picture)
+        }
     };
     let (state, person, origin) = (call.state.clone(), call.person()?.clone(), call.origin());
     blocking(move || {

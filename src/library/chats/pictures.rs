@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Chats;
 use crate::error::{Error, Kind, Result};
+use crate::library::cards::picture;
 use crate::store::{FileName, Folder, Handle, Place, Version};
 
 /// The largest picture, in bytes.
@@ -39,6 +40,7 @@ impl Chats {
         let (_, ending) = kind(bytes).ok_or_else(|| {
             Error::new(Kind::Unsupported, "unsupported", "A picture has to be PNG, JPEG, WebP or GIF.")
         })?;
+        picture::check(bytes)?;
         let version = Version::of(bytes).to_string();
         let name = FileName::parse(&format!("{}.{ending}", &version[..32]))?;
         let place = place(handle, folder).file(&name);

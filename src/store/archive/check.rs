@@ -3,8 +3,6 @@
 use std::fmt::Display;
 use std::io;
 
-use unicode_normalization::UnicodeNormalization;
-
 use super::directory::{Directory, Record};
 use super::read::Limits;
 use crate::error::{Error, Result};
@@ -25,7 +23,7 @@ const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 
 /// Sorts before everything that a name can have.
-const FOLDED_SLASH: &str = "\0";
+const FIRST_SLASH: &str = "\0";
 
 const TYPE_BITS: u32 = 0o170_000;
 const PLAIN: u32 = 0o100_000;
@@ -97,40 +95,30 @@ fn check_total(members: &[Member], archive_size: u64, limits: &Limits) -> Result
     }
 }
 
-/// No name twice, none that differs only in case or Unicode form, no file that is also a folder.
+/// No name twice, no file that is also a folder.
 ///
-/// The names are sorted by what a careless file system makes of them, folder by folder, so whatever would fall together
-/// stands side by side.
+/// Names that differ only in case or Unicode form are two names here, as they were where the archive was made. A disk that
+/// cannot tell them apart refuses the second one while the archive is unpacked, before anything is changed.
 fn check_names(members: &[Member]) -> Result<()> {
-    let mut sorted: Vec<(String, &Member)> = members.iter().map(|member| (folded(&member.path), member)).collect();
+    let mut sorted: Vec<(String, &Member)> = members.iter().map(|member| (sorting(&member.path), member)).collect();
     sorted.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     for pair in sorted.windows(2) {
-        let [(folded_a, a), (folded_b, b)] = pair else { continue };
+        let [(path_a, a), (path_b, b)] = pair else { continue };
         let clash =
             |why: &str| Err(bad(format!("\"{}\" and \"{}\" {why}.", shown(a.path.as_str()), shown(b.path.as_str()))));
-        if folded_a == folded_b {
-            return clash("are the same file on some systems");
+        if path_a == path_b {
+            return clash("are the same file");
         }
-        if !a.is_folder && folded_b.strip_prefix(folded_a.as_str()).is_some_and(|rest| rest.starts_with(FOLDED_SLASH)) {
+        if !a.is_folder && path_b.strip_prefix(path_a.as_str()).is_some_and(|rest| rest.starts_with(FIRST_SLASH)) {
             return clash("cannot both be there: one would be a file and a folder");
-        }
-        if !same_folders(a.path.as_str(), b.path.as_str(), folded_a, folded_b) {
-            return clash("are in folders that are the same on some systems");
         }
     }
     Ok(())
 }
 
-/// Whether the folders that fall together when folded are spelled the same.
-fn same_folders(a: &str, b: &str, folded_a: &str, folded_b: &str) -> bool {
-    let shared = folded_a.split(FOLDED_SLASH).zip(folded_b.split(FOLDED_SLASH)).take_while(|(a, b)| a == b).count();
-    a.split('/').take(shared).eq(b.split('/').take(shared))
-}
-
-/// What a careless file system makes of a path. Sorted, what is in a folder follows the folder directly.
-fn folded(path: &RelPath) -> String {
-    let path = path.as_str().replace('/', FOLDED_SLASH);
-    if path.is_ascii() { path.to_ascii_lowercase() } else { path.nfc().collect::<String>().to_lowercase() }
+/// The path so that, sorted, what is in a folder follows the folder directly.
+fn sorting(path: &RelPath) -> String {
+    path.as_str().replace('/', FIRST_SLASH)
 }
 
 /// Sorts by place and refuses entries that share bytes: a bomb can use the same ones many times over.
