@@ -57,6 +57,7 @@ test("a model that refuses is told of in words, and asked again", async (t) => {
   await say(page, "Hello?");
   await page.getByText("No reply.").waitFor();
   assert.equal(await messages(page).count(), 2);
+  assert.equal(await page.getByRole("button", { name: "Ask for a reply" }).count(), 0, "one way on");
   model.says("Here I am.");
   await page.getByRole("button", { name: "Try again" }).click();
   await said(page, "Here I am.").waitFor();
@@ -65,11 +66,32 @@ test("a model that refuses is told of in words, and asked again", async (t) => {
   model.says({ text: "The line goes dead in the middle of", cutAt: 5, pace: 30 });
   await say(page, "And then?");
   await said(page, "The line goes dead in").waitFor();
+  await page.getByText("The reply broke off.").waitFor();
+  await quiet(page);
+  assert.equal(await page.getByText("No reply.").count(), 0, "there are words");
+  const on = page.getByRole("button", { name: "Continue", exact: true });
+  assert.equal(await on.count(), 1, "one way on");
+  await page.reload();
+  await drawn(page);
   await page.getByText("Unfinished: the reply broke off here.").waitFor();
+  assert.equal(await on.count(), 1, "one way on, later too");
   model.says(" the night.");
-  await page.locator(".unfinished").getByRole("button", { name: "Continue" }).click();
+  await on.click();
   await said(page, /The line goes dead in.*the night/).waitFor();
   await page.getByText("Unfinished: the reply broke off here.").waitFor({ state: "detached" });
+});
+
+test("whoever waits for thoughts sees that they go on, and can read along", async (t) => {
+  const { page, model } = await atTheInn(t);
+  await meet(page);
+  model.says({ thinking: "The guest is cold. Soup would be kind, and a blanket. ", text: "Sit by the fire.", pace: 500 });
+  await say(page, "It is cold.");
+  const thoughts = last(page).locator(".thinking summary");
+  await thoughts.getByText(/^Thinking… \d+ second/).waitFor();
+  await thoughts.click();
+  await last(page).getByText("The guest is cold.").waitFor();
+  await said(page, "Sit by the fire.").waitFor();
+  await thoughts.getByText(/^Thoughts, \d+ seconds? long$/).waitFor();
 });
 
 test("thoughts are folded, code has colours, and what bites stays text", async (t) => {

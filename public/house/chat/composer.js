@@ -77,13 +77,25 @@ export class Composer {
     });
     this.area.addEventListener("keydown", (event) => this.key(event));
     this.area.addEventListener("paste", (event) => {
-      const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+      const files = [...(event.clipboardData?.files ?? [])].filter(isPicture);
       if (files.length === 0) return;
       event.preventDefault();
       this.attach(files);
     });
     this.drawWaiting();
     this.drawRunning();
+  }
+
+  /** Whether there is something to send. */
+  get begun() {
+    return this.area.value.trim() !== "" || this.images.length > 0;
+  }
+
+  /** What was dropped onto the chat. @param {File[]} files */
+  take(files) {
+    const pictures = files.filter(isPicture);
+    if (pictures.length < files.length) say("Only pictures go with a message. Cards and chats are brought in by their own menus.");
+    this.attach(pictures);
   }
 
   fit() {
@@ -108,7 +120,7 @@ export class Composer {
       say("One message of yours is not sent yet. Send it again, or take it back.");
       return;
     }
-    if (!text.trim() && this.images.length === 0) return;
+    if (!this.begun) return;
     const images = this.images.map((image) => image.url);
     this.images = [];
     this.drawPictures();
@@ -146,7 +158,7 @@ export class Composer {
   attach(files) {
     this.file.value = "";
     for (const file of files) {
-      if (!file.type.startsWith("image/")) continue;
+      if (!isPicture(file)) continue;
       if (file.size > PICTURE) {
         say(`${file.name} is too large: a picture may have 20 MB.`);
         continue;
@@ -226,6 +238,9 @@ export class Composer {
     );
   }
 }
+
+/** @param {File} file */
+const isPicture = (file) => file.type.startsWith("image/");
 
 /** @param {string} a @param {string} b */
 const joined = (a, b) => [a, b].filter(Boolean).join("\n");

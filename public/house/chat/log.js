@@ -319,10 +319,7 @@ export class Log {
       next.scrollIntoView({ block: "nearest" });
     } else if (event.key === "Enter" && article) {
       event.preventDefault();
-      const view = this.views.get(Number(article.dataset.index));
-      view?.drawTools();
-      view?.openTools(true);
-      /** @type {HTMLElement | null} */ (view?.tools.querySelector("button") ?? null)?.focus();
+      this.views.get(Number(article.dataset.index))?.showTools();
     } else if (event.key === "End") {
       event.preventDefault();
       void this.toEnd();

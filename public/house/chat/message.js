@@ -1,6 +1,7 @@
 // One message: who, when, the words, their other versions, and what can be done with it.
 import { fill, h, uid } from "../dom.js";
-import { ago, day, fullDate } from "../format.js";
+import { openDialog } from "../dialog.js";
+import { ago, day, fullDate, wait } from "../format.js";
 import { busy, complain } from "../form.js";
 import { icon } from "../icons.js";
 import { setMarkup } from "../markup.js";
@@ -18,6 +19,9 @@ import { ownPicture } from "../shelf/parts.js";
  * @property {(index: number, what: object) => Promise<void>} edit
  * @property {(index: number) => void} remove
  * @property {(index: number) => void} branch
+ * @property {(index: number, to: number) => void} move
+ * @property {(index: number, text: string) => Promise<void>} askAnew keeps these words, and asks again from there
+ * @property {() => boolean} isTroubled whether it is told elsewhere why there is no reply, and what to do
  * @property {(kind: import("./types.js").Kind) => void} ask
  * @property {(look?: HTMLElement) => void} resized `look`: keeps this in sight
  */
@@ -96,7 +100,9 @@ export class MessageView {
     this.above = h("div", { class: "message-above" });
     this.below = h("div", { class: "message-below" });
     this.toolsId = uid("tools");
-    this.tools = h("div", { class: "tools", id: this.toolsId, hidden: true });
+    this.tools = h("ul", { class: "menu-list tools", id: this.toolsId, popover: "auto" });
+    this.tools.addEventListener("beforetoggle", (event) => /** @type {ToggleEvent} */ (event).newState === "open" && this.openTools());
+    this.tools.addEventListener("toggle", () => this.moreButton?.setAttribute("aria-expanded", String(this.toolsOpen)));
     this.picture = h("img", { class: "portrait", alt: "", width: 48, height: 53, decoding: "async", loading: "lazy" });
     this.picture.addEventListener("error", () => (this.picture.src = "/img/default-user.png"), { once: true });
     this.root = h(
@@ -110,8 +116,11 @@ export class MessageView {
     /** @type {HTMLElement | null} */
     this.tail = null;
     this.live = false;
-    this.root.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && this.drawTools());
-    this.root.addEventListener("focusin", () => this.drawTools());
+    /** How long the thoughts took, in seconds, where that was seen. @type {number | undefined} */
+    this.thoughtFor = undefined;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.clock = undefined;
+    this.root.addEventListener("keydown", (event) => this.toolsKey(event));
     this.draw();
   }
 
@@ -146,7 +155,7 @@ export class MessageView {
     } else if (message.html) setWords(this.words, message.html);
     else fill(this.words, message.text && h("p", { class: "as-is" }, message.text));
     this.drawBelow();
-    this.tools.replaceChildren();
+    if (this.toolsOpen) this.drawTools();
   }
 
   drawHead() {
@@ -164,39 +173,95 @@ export class MessageView {
   }
 
   more() {
-    const button = tool("dots", `What to do with the message of ${this.message.name || "nobody"}`, () => {
-      this.drawTools();
-      this.openTools(this.tools.hidden);
-    }, "more-tools");
-    button.setAttribute("aria-expanded", String(!this.tools.hidden));
+    const button = tool("dots", `What to do with the message of ${this.message.name || "nobody"}`, () => {}, "more-tools");
+    button.setAttribute("aria-expanded", String(this.toolsOpen));
     button.setAttribute("aria-controls", this.toolsId);
+    button.popoverTargetElement = this.tools;
     button.tabIndex = -1;
     this.moreButton = button;
     return button;
   }
 
-  /** @param {boolean} open */
-  openTools(open) {
-    this.tools.hidden = !open;
-    this.moreButton?.setAttribute("aria-expanded", String(open));
-    this.host.resized();
+  get toolsOpen() {
+    return this.tools.matches(":popover-open");
   }
 
+  /** The tools hang at the button that opens them, and go with it, until it is out of sight. */
+  openTools() {
+    this.drawTools();
+    const place = () => {
+      const { moreButton: button, tools } = this;
+      if (!button || !this.toolsOpen) return;
+      const at = button.getBoundingClientRect();
+      const frame = button.closest(".log")?.getBoundingClientRect();
+      if (!button.isConnected || (frame && (at.bottom < frame.top || at.top > frame.bottom))) return tools.hidePopover();
+      const { offsetWidth: wide, offsetHeight: high } = tools;
+      const top = at.bottom + high + 8 < innerHeight ? at.bottom : Math.max(8, at.top - high);
+      tools.style.top = `${Math.min(top, innerHeight - high - 8)}px`;
+      tools.style.left = `${Math.max(8, at.right - wide)}px`;
+    };
+    requestAnimationFrame(() => {
+      place();
+      const leave = new AbortController();
+      document.addEventListener("scroll", place, { capture: true, passive: true, signal: leave.signal });
+      addEventListener("resize", place, { signal: leave.signal });
+      this.tools.addEventListener("toggle", () => this.toolsOpen || leave.abort(), { signal: leave.signal });
+    });
+  }
+
+  /** What can be done with it, by name. */
   drawTools() {
-    if (this.tools.hasChildNodes() || this.live || this.editor) return;
     const { message, host } = this;
     const index = message.index;
+    const whole = !message.damaged;
+    /** @param {IconName} drawing @param {string} words @param {() => void} run @param {boolean} [off] */
+    const entry = (drawing, words, run, off = false) =>
+      h(
+        "li",
+        null,
+        h(
+          "button",
+          { type: "button", class: "quiet", disabled: off, onclick: () => (this.tools.hidePopover(), run()) },
+          icon(drawing),
+          h("span", null, words),
+        ),
+      );
     fill(
       this.tools,
-      tool("copy", "Copy", () => copy(message.text, "The message is copied.")),
-      !message.damaged && tool("pen", "Edit", () => this.edit()),
-      !message.damaged && tool("branch", "Branch: go on from here in a new chat", () => host.branch(index)),
-      !message.damaged &&
-        tool(message.isSystem ? "eye" : "shut", message.isSystem ? "Show it to the model again" : "Hide it from the model", () => {
+      entry("copy", "Copy", () => void copy(message.text, "The message is copied.")),
+      whole && entry("pen", "Edit", () => this.edit()),
+      whole && entry("branch", "Branch: go on from here in a new chat", () => host.branch(index)),
+      whole &&
+        entry(message.isSystem ? "eye" : "shut", message.isSystem ? "Show it to the model again" : "Hide it from the model", () => {
           host.edit(index, { hidden: !message.isSystem }).catch((reason) => this.complain(reason));
         }),
-      tool("trash", "Delete…", () => host.remove(index)),
+      entry("up", "Move up", () => host.move(index, index - 1), index === 0 || host.isBusy()),
+      entry("down", "Move down", () => host.move(index, index + 1), index >= host.count() - 1 || host.isBusy()),
+      entry("trash", "Delete…", () => host.remove(index)),
     );
+  }
+
+  /** Opens the tools for somebody at the keys. */
+  showTools() {
+    if (this.live || this.editor) return;
+    this.tools.showPopover();
+    this.tools.querySelector("button")?.focus();
+  }
+
+  /** @param {KeyboardEvent} event */
+  toolsKey(event) {
+    if (!this.toolsOpen) return;
+    if (event.key === "Escape") {
+      event.preventDefault();
+      event.stopPropagation();
+      this.tools.hidePopover();
+      this.root.focus({ preventScroll: true });
+    } else if (event.key === "ArrowUp" || event.key === "ArrowDown") {
+      event.preventDefault();
+      const all = /** @type {HTMLElement[]} */ ([...this.tools.querySelectorAll("button:enabled")]);
+      const at = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+      all[event.key === "ArrowUp" ? Math.max(0, at - 1) : Math.min(all.length - 1, at + 1)]?.focus();
+    }
   }
 
   /** @param {unknown} reason */
@@ -214,8 +279,10 @@ export class MessageView {
       old?.remove();
       return;
     }
-    const details = old ?? h("details", { class: "thinking" }, h("summary", null, "Thoughts"), h("div", { class: "words", dir: "auto" }));
+    const details = old ?? h("details", { class: "thinking" }, h("summary", null), h("div", { class: "words", dir: "auto" }));
     const body = /** @type {HTMLElement} */ (details.lastElementChild);
+    const summary = /** @type {HTMLElement} */ (details.firstElementChild);
+    if (!this.live) summary.textContent = thoughts(this.thoughtFor);
     if (html) setWords(body, html);
     else body.textContent = text;
     if (!old) {
@@ -231,8 +298,9 @@ export class MessageView {
     const quiet = host.isBusy();
     fill(
       this.below,
-      (message.images ?? []).map((url) => h("img", { class: "attached", src: ownPicture(url), alt: "Attached picture", loading: "lazy" })),
+      (message.images ?? []).map((url) => attached(ownPicture(url))),
       message.unfinished &&
+        !(isLast && host.isTroubled()) &&
         h(
           "p",
           { class: "unfinished" },
@@ -244,6 +312,7 @@ export class MessageView {
       isLast &&
         message.isUser &&
         !quiet &&
+        !host.isTroubled() &&
         h("button", { type: "button", class: "button small", onclick: ask("reply") }, icon("chat"), "Ask for a reply"),
     );
   }
@@ -256,8 +325,10 @@ export class MessageView {
     back.disabled = at === 0 || quiet;
     on.disabled = quiet;
     const again = tool("again", "Write it anew", () => this.host.ask("regenerate"));
-    const longer = tool("on", "Continue", () => this.host.ask("continue"));
-    again.disabled = longer.disabled = quiet;
+    // What broke off has its own way on.
+    const longer = message.unfinished ? null : tool("on", "Continue", () => this.host.ask("continue"));
+    again.disabled = quiet;
+    if (longer) longer.disabled = quiet;
     return h(
       "div",
       { class: "answers" },
@@ -288,7 +359,11 @@ export class MessageView {
     const error = h("div", { role: "alert" });
     const save = h("button", { type: "button", class: "button primary small" }, "Save");
     const cancel = h("button", { type: "button", class: "button small" }, "Cancel");
+    const anew = this.message.isUser
+      ? h("button", { type: "button", class: "button small", title: "What was said after it goes to the trash" }, "Save and ask again")
+      : null;
     const end = () => {
+      this.root.classList.remove("editing");
       this.editor?.replaceWith(this.words);
       this.editor = null;
       this.draw();
@@ -302,6 +377,14 @@ export class MessageView {
         end();
       }).catch((reason) => complain(error, reason));
     save.addEventListener("click", keep);
+    anew?.addEventListener("click", () =>
+      void busy(anew, async () => {
+        fill(error);
+        const text = area.value;
+        await this.host.askAnew(this.index, text);
+        end();
+      }).catch((reason) => complain(error, reason)),
+    );
     cancel.addEventListener("click", end);
     area.addEventListener("keydown", (event) => {
       if (event.key === "Escape") {
@@ -314,8 +397,8 @@ export class MessageView {
       }
     });
     area.addEventListener("input", () => grow(area));
-    this.editor = h("div", { class: "editor" }, area, error, h("div", { class: "actions" }, save, cancel));
-    this.openTools(false);
+    this.editor = h("div", { class: "editor" }, area, error, h("div", { class: "actions" }, save, anew, cancel));
+    this.root.classList.add("editing");
     this.words.replaceWith(this.editor);
     grow(area);
     area.focus();
@@ -327,8 +410,7 @@ export class MessageView {
   goLive(running) {
     this.live = true;
     this.root.classList.add("live");
-    this.tools.replaceChildren();
-    this.tools.hidden = true;
+    if (this.toolsOpen) this.tools.hidePopover();
     fill(this.below);
     this.tail = null;
     if (running.kind !== "continue") fill(this.words, dots(running));
@@ -340,9 +422,28 @@ export class MessageView {
     if (!running.whole && !running.html && running.kind !== "continue") fill(this.words, dots(running));
   }
 
+  /** It thinks aloud: how long already, and what, for whoever unfolds it. @param {Running} running */
+  think(running) {
+    running.thinkingSince ??= Date.now();
+    this.drawThinking("", running.reasoning);
+    const summary = this.above.querySelector("summary");
+    if (!summary) return;
+    const seconds = Math.round((Date.now() - running.thinkingSince) / 1000);
+    if (running.whole || running.html) {
+      running.thoughtFor ??= seconds;
+      this.thoughtFor = running.thoughtFor;
+      summary.textContent = thoughts(running.thoughtFor);
+      return;
+    }
+    fill(this.words);
+    summary.textContent = seconds > 0 ? `Thinking… ${wait(seconds)}` : "Thinking…";
+    clearTimeout(this.clock);
+    this.clock = setTimeout(() => this.live && this.root.isConnected && this.think(running), 1000);
+  }
+
   /** What has come so far. @param {Running} running @param {string} [more] only these words are new */
   come(running, more) {
-    if (running.reasoning) this.drawThinking("", running.reasoning);
+    if (running.reasoning) this.think(running);
     if (!running.html && !running.whole) return;
     if (more !== undefined && this.tail?.isConnected) {
       this.tail.append(more);
@@ -380,6 +481,19 @@ function behind(words, whole) {
   if (found < 0) return "";
   const rest = whole.slice(places[found + last.length - 1] + 1);
   return letter.test(rest) ? rest : "";
+}
+
+/** What thoughts are called that are over. @param {number} [seconds] how long they took, where that was seen */
+const thoughts = (seconds) => (seconds ? `Thoughts, ${wait(seconds)} long` : "Thoughts");
+
+/** A picture that came with a message; pressed, it is shown as large as there is room. @param {string} src */
+function attached(src) {
+  const show = () => openDialog("Attached picture", h("img", { class: "shown-large", src, alt: "Attached picture" }), { wide: true });
+  return h(
+    "button",
+    { type: "button", class: "attached", "aria-label": "Attached picture: show it large", onclick: show },
+    h("img", { src, alt: "", loading: "lazy" }),
+  );
 }
 
 /** @param {Running} running */

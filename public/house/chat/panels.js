@@ -211,7 +211,7 @@ const keys = [
   ["Shift + Enter", "Break the line"],
   ["↑ in the empty field", "Edit your last message"],
   ["← → in the empty field", "Other versions of the last reply; → past the last one asks for another"],
-  ["Ctrl + Enter", "Write the last reply anew"],
+  ["Ctrl + Enter", "Send; with an empty field, write the last reply anew"],
   ["Esc", "Stop the reply; close what is open"],
   ["Ctrl + K", "Search chats and characters"],
   ["↑ ↓ in the messages", "From message to message; Enter shows what can be done with one"],

@@ -387,6 +387,17 @@ export class Room extends EventTarget {
     });
   }
 
+  /** @param {number} index @param {number} to where another is now */
+  async move(index, to) {
+    await this.change(async () => {
+      const answer = await post(`${this.path}/messages/${index}/move`, { version: this.version, to });
+      this.now(answer.version);
+      // Where everything stands is asked anew.
+      this.messages.clear();
+      await this.refresh();
+    });
+  }
+
   /** @param {object} what */
   async set(what) {
     await this.change(async () => {

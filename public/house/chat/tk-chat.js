@@ -52,6 +52,16 @@ export class Page {
   async start() {
     fill(this.place, this.side.root, this.veil, this.stage, this.announcer);
     document.addEventListener("keydown", (event) => this.key(event));
+    this.stage.addEventListener("dragover", (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = this.composer ? "copy" : "none";
+    });
+    this.stage.addEventListener("drop", (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      this.composer?.take([...event.dataTransfer.files]);
+    });
     addEventListener("popstate", () => void this.fromAddress());
     addEventListener("offline", () => this.line());
     addEventListener("online", () => this.line());
@@ -220,6 +230,9 @@ export class Page {
         edit: (index, what) => room.edit(index, what),
         remove: (index) => this.remove(index),
         branch: (index) => void this.branch(index).catch(sorry),
+        move: (index, to) => void this.move(index, to).catch(sorry),
+        askAnew: (index, text) => this.askAnew(index, text),
+        isTroubled: () => room.trouble !== null,
         ask: (kind) => void room.ask(kind).catch(sorry),
         resized: (look) => log.resized(look),
       },
@@ -262,6 +275,7 @@ export class Page {
         log.change(detail.index);
         begin();
       }
+      if (room.trouble) this.drawTrouble();
       measure();
     });
     on("running", () => {
@@ -283,10 +297,15 @@ export class Page {
     });
     on("waiting", () => {
       composer.drawWaiting();
-      log.settle();
+      // Whoever sends something wants to see it, wherever they were reading.
+      if (room.waiting && room.waiting.error === undefined) void log.toEnd().catch(sorry);
+      else log.settle();
     });
     on("line", () => this.line());
-    on("trouble", () => this.drawTrouble());
+    on("trouble", () => {
+      if (room.trouble) this.announcer.textContent = `The reply failed. ${room.trouble.message}`;
+      this.drawTrouble();
+    });
     on("chat", () => {
       const old = this.stage.querySelector(".chat-bar");
       old?.replaceWith(bar(this, room));
@@ -305,11 +324,11 @@ export class Page {
   drawTrouble() {
     const { room, trouble } = this;
     if (!room || !trouble) return;
+    this.log?.lasts();
     if (!room.trouble) {
       fill(trouble);
       return;
     }
-    this.announcer.textContent = `The reply failed. ${room.trouble.message}`;
     const last = room.last;
     fill(
       trouble,
@@ -317,7 +336,7 @@ export class Page {
         "div",
         { class: "alert" },
         icon("warn"),
-        h("div", null, h("strong", null, "No reply. "), room.trouble.message),
+        h("div", null, h("strong", null, troubleTitle(room)), " ", room.trouble.message),
         h(
           "button",
           { type: "button", class: "button small", onclick: () => void room.ask(last?.isUser ? "reply" : last?.unfinished ? "continue" : "swipe").catch(sorry) },
@@ -490,6 +509,33 @@ export class Page {
     say("A new chat goes on from there. The old one stays as it was.");
   }
 
+  /** @param {number} index @param {number} to */
+  async move(index, to) {
+    const { room, log } = this;
+    if (!room || !log) return;
+    await room.move(index, to);
+    await log.reload();
+    const moved = log.views.get(to)?.root;
+    moved?.focus({ preventScroll: true });
+    moved?.scrollIntoView({ block: "nearest" });
+    this.announcer.textContent = `Moved ${to < index ? "up" : "down"}.`;
+  }
+
+  /** Other words for what one said, and a reply to them; what followed goes to the trash. @param {number} index @param {string} text */
+  async askAnew(index, text) {
+    const { room } = this;
+    if (!room) return;
+    if (room.running) throw new ApiError(409, "busy_chat", "A reply is coming in. Stop it first, or wait for its end.");
+    if (room.messages.get(index)?.text !== text) await room.edit(index, { text });
+    if (index < room.count - 1) {
+      await room.remove(index + 1, true);
+      // What is gone is out of the page before a reply comes in at its place.
+      await this.log?.reload();
+      this.undo("What came after is in the trash, with the chat as it was.", () => newestVersion(room), room.character);
+    }
+    await room.ask("reply");
+  }
+
   editLast() {
     const { room, log } = this;
     if (!room || !log) return;
@@ -521,8 +567,9 @@ export class Page {
       this.side.query.select();
     } else if (command && event.key === "Enter" && this.room) {
       event.preventDefault();
-      const last = this.room.last;
-      if (!this.room.running && last) void this.room.ask(last.isUser ? "reply" : "regenerate").catch(sorry);
+      const { last } = this.room;
+      if (this.composer?.begun) this.composer.go();
+      else if (!this.room.running && last) void this.room.ask(last.isUser ? "reply" : "regenerate").catch(sorry);
     } else if (event.key === "Escape") {
       if (this.place.classList.contains("side-shown")) this.drawer(false);
       else if (this.room?.running) void this.composer?.halt();
@@ -536,6 +583,9 @@ export class Page {
     }
   }
 }
+
+/** What went wrong, in short: there may be words already. @param {Room} room */
+const troubleTitle = ({ last }) => (last?.unfinished && !last.isUser ? "The reply broke off." : "No reply.");
 
 /** The last state of a chat that was put into the trash. @param {Room} room @returns {Promise<string>} */
 async function newestVersion(room) {

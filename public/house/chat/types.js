@@ -78,6 +78,8 @@
  * @property {string} whole all the text that came
  * @property {string} before what the message had, where it is continued
  * @property {boolean} started
+ * @property {number} [thinkingSince] when the first thought came
+ * @property {number} [thoughtFor] how long it thought, in seconds
  * @property {number | null} [place] how many wait before it
  *
  * @typedef {object} Waiting a message that is on its way, or could not be sent
