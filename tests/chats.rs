@@ -582,13 +582,8 @@ fn what_was_said_survives_a_sudden_end() {
 /// An index next to which the head of the file would stand, were numbers to go round.
 #[test]
 fn the_largest_index_is_no_message() {
-    let house = TestHouse::new();
-    let ada = house.moves_in("ada");
-    let made = ada.post("/api/v1/characters/assistant", json!({}));
-    assert!(made.status < 300, "{made}");
-    let chat = ada.post("/api/v1/chats", json!({ "character": "Assistant" })).expect(201).json();
-    let path = format!("/api/v1/chats/Assistant/{}", chat["chat"].as_str().unwrap().replace(' ', "%20"));
-    let body = json!({ "version": chat["version"], "text": "no head" });
-    ada.patch(&format!("{path}/messages/{}", u64::MAX), body).expect(404);
-    assert_eq!(ada.get(&path).expect(200).json()["version"], chat["version"]);
+    let (_house, ada, path) = scene();
+    let body = json!({ "version": version(&ada), "text": "no head" });
+    ada.patch(&format!("{BASE}/messages/{}", u64::MAX), body).expect(404);
+    assert_eq!(std::fs::read_to_string(path).unwrap(), LINES);
 }

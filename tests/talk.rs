@@ -482,6 +482,18 @@ fn a_reply_finds_its_place_in_a_chat_that_has_changed() {
     let end = done_after(json!({ "text": "two" }), &|| std::fs::rename(&file, &renamed).unwrap());
     assert_eq!((&end.data["chat"], end.data["index"].as_u64()), (&json!("other"), Some(3)));
     std::fs::rename(&renamed, &file).unwrap();
+    // Another chat has taken its name, and a copy of what it was before is known by the same word.
+    let copy = file.with_file_name("copy.jsonl");
+    std::fs::copy(&file, &copy).unwrap();
+    let end = done_after(json!({ "text": "two and a half" }), &|| {
+        std::fs::rename(&file, &renamed).unwrap();
+        new_chat(scene.house.data(), "ada", "talk");
+        rewrite(&|lines| lines[0]["chat_metadata"]["integrity"] = json!("another word"));
+    });
+    assert_eq!((&end.data["chat"], scene.lines().len()), (&json!("other"), 0));
+    assert_eq!(chat(scene.house.data(), "ada", "other").last().unwrap()["mes"], "later");
+    std::fs::remove_file(&copy).unwrap();
+    std::fs::rename(&renamed, &file).unwrap();
     // There is no such chat any more: the reply has one of its own.
     let end = done_after(json!({ "text": "three" }), &|| std::fs::remove_file(&file).unwrap());
     let kept = end.data["chat"].as_str().unwrap();

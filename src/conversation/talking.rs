@@ -63,6 +63,8 @@ impl House for Talking {
             None => None,
         };
         let last = gathered.window.lines.last().and_then(|line| Some((line.index, line.message()?)));
+        let follows =
+            appended.as_ref().map(|appended| &appended.message).or(last.map(|(_, message)| message)).map(mark);
         let target = match gathered.kind {
             Kind::Swipe | Kind::Continue => last.map(|(index, message)| target(index, message)),
             _ => None,
@@ -79,6 +81,7 @@ impl House for Talking {
             character: order.character.clone(),
             chat: order.chat.clone(),
             integrity: header.and_then(|header| header.integrity()).map(str::to_owned),
+            follows,
             kind: gathered.kind,
             target,
             name: gathered.character,
@@ -105,7 +108,12 @@ impl House for Talking {
 
     fn keep(&self, errand: &Errand, said: &Said, again: bool) -> Result<Kept> {
         let chat = ChatRef::new(errand.character.clone(), errand.chat.clone())?;
-        let kept = match self.keep_in(&chat, errand, said, again) {
+        let kept = match self.is_known_as(&chat, errand) {
+            Ok(true) => self.keep_in(&chat, errand, said, again),
+            Ok(false) => Err(Error::not_found("The chat of that name is another one.")),
+            Err(error) => Err(error),
+        };
+        let kept = match kept {
             Err(error) if error.is_not_found() => self.keep_elsewhere(&chat, errand, said)?,
             other => other?,
         };
@@ -257,16 +265,35 @@ impl Talking {
 
     /// The chat under its new name: renaming keeps the word by which SillyTavern knows a chat.
     fn renamed(&self, errand: &Errand) -> Result<Option<ChatRef>> {
-        let Some(integrity) = &errand.integrity else { return Ok(None) };
+        if errand.integrity.is_none() {
+            return Ok(None);
+        }
         let all = self.chats().all(&errand.handle)?;
         for (chat, _) in all.into_iter().filter(|(chat, _)| !chat.is_group()) {
-            let opened = self.chats().open(&errand.handle, &chat);
-            let header = opened.ok().and_then(|opened| opened.header);
-            if header.as_ref().and_then(|header| header.integrity()) == Some(integrity) {
+            // Chats that cannot be read are not the one: that one could be.
+            if self.is_known_as(&chat, errand).unwrap_or(false) && self.has_question(&chat, errand)? {
                 return Ok(Some(chat));
             }
         }
         Ok(None)
+    }
+
+    /// Whether a chat is known by the word by which the errand's was, if that had one: another can have taken its name.
+    fn is_known_as(&self, chat: &ChatRef, errand: &Errand) -> Result<bool> {
+        let Some(integrity) = &errand.integrity else { return Ok(true) };
+        let header = self.chats().open(&errand.handle, chat)?.header;
+        Ok(header.as_ref().and_then(|header| header.integrity()) == Some(integrity))
+    }
+
+    /// Whether the message before the reply is in a chat.
+    fn has_question(&self, chat: &ChatRef, errand: &Errand) -> Result<bool> {
+        let Some(follows) = &errand.follows else { return Ok(true) };
+        let mut found = false;
+        self.chats().each(&errand.handle, chat, 0, |line| {
+            found = found || line.message().is_some_and(|message| mark(message) == *follows);
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// Writes into the chat's head what lorebooks and variables are to remember. The reply is safe already; what cannot be

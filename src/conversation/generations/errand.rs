@@ -120,6 +120,10 @@ pub struct Errand {
     pub chat: FileName,
     /// The word by which the chat is known even under another name, if it has one.
     pub integrity: Option<String>,
+    /// What tells the message before the reply from others. A copy of an earlier state of the chat is known by the same word,
+    /// and does not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
     /// What for; never [`Kind::Regenerate`], which is one of the others.
     pub kind: Kind,
     /// The message that gets a version or becomes longer.

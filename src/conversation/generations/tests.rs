@@ -46,6 +46,7 @@ impl House for Doll {
             character: order.character.clone(),
             chat: order.chat.clone(),
             integrity: None,
+            follows: None,
             kind: order.kind,
             target: None,
             name: "Eva".to_owned(),
