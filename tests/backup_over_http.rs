@@ -262,7 +262,7 @@ fn bomb() -> Vec<u8> {
 #[case::a_drive(renamed("aa/evil.json", "C:/evil.json"))]
 #[case::a_nul(renamed("themes/a.json", "themes/\0.json"))]
 #[case::twins(renamed("Settings.json", "settings.json"))]
-#[case::twins_but_for_case(zip_of(&[("themes/A.json", b"1"), ("themes/a.json", b"2")]))]
+#[case::file_and_folder(zip_of(&[("themes/A", b"1"), ("themes/A/b.json", b"2")]))]
 #[case::a_file_that_is_a_folder(zip_of(&[("themes", b"1"), ("themes/a.json", b"2")]))]
 #[case::a_link(linked())]
 #[case::a_bomb(bomb())]
@@ -309,4 +309,23 @@ fn backups_can_be_switched_off() {
     let ada = house.moves_in("ada");
     ada.post("/api/v1/me/backups", json!({ "secrets": false })).expect_error(403, "backups_off");
     ada.post("/api/users/backup", json!({ "handle": "ada" })).expect(403);
+}
+
+/// What the disk tells apart, a backup holds and a restore brings back.
+#[test]
+fn names_that_differ_only_in_case_or_form_come_back() {
+    let house = TestHouse::open();
+    let ada = house.moves_in("ada");
+    let names = ["worlds/Notes.json", "worlds/notes.json", "worlds/\u{e9}.json", "worlds/e\u{301}.json"];
+    for (n, name) in names.iter().enumerate() {
+        std::fs::write(house.path(&format!("ada/{name}")), format!("{{\"entries\":{{}},\"n\":{n}}}")).unwrap();
+    }
+    let archive = download(&ada);
+    names.iter().for_each(|name| std::fs::remove_file(house.path(&format!("ada/{name}"))).unwrap());
+    let id = id_of(&upload(&ada, archive).expect(200).json());
+    ada.post(&format!("/api/v1/me/restores/{id}/apply"), json!({ "parts": ["lorebooks"] })).expect(200);
+    for (n, name) in names.iter().enumerate() {
+        let text = std::fs::read_to_string(house.path(&format!("ada/{name}"))).unwrap();
+        assert!(text.contains(&format!("\"n\":{n}")), "{name}: {text}");
+    }
 }

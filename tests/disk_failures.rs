@@ -387,7 +387,8 @@ fn a_failing_disk_breaks_no_stream_off() {
     faults.rearm(1);
     std::thread::sleep(Duration::from_millis(2_500));
     faults.rearm(0);
-    owner.delete("/api/v1/chats/Ada/first").expect(200);
+    let version = owner.get("/api/v1/chats/Ada/first").expect(200).json()["version"].as_str().unwrap().to_owned();
+    owner.delete(&format!("/api/v1/chats/Ada/first?version={version}")).expect(200);
     assert!(changes.next().is_some(), "the stream has ended");
 }
 

@@ -227,11 +227,6 @@ fn special_files(#[case] mode: u32, #[case] because: &str) {
 
 #[rstest]
 #[case::twice("chats/a", "chats/a", "same file")]
-#[case::case_twins("chats/a", "chats/A", "same file")]
-#[case::folder_case_twins("chats/a", "Chats/b", "folders that are the same")]
-#[case::deep_case_twins("chats/Ada/1", "chats/ada/2", "folders that are the same")]
-#[case::unicode_twins("chats/\u{e9}", "chats/e\u{301}", "same file")]
-#[case::unicode_case_twins("chats/\u{c9}", "chats/e\u{301}", "same file")]
 #[case::file_and_folder("chats/a", "chats/a/b", "file and a folder")]
 #[case::file_and_empty_folder("chats/a", "chats/a/", "same file")]
 #[case::file_and_folder_far("chats/a", "chats/a/b/c/d", "file and a folder")]
@@ -247,11 +242,24 @@ fn names_that_fall_together(#[case] one: &str, #[case] other: &str, #[case] beca
     }
 }
 
+/// A disk that tells them apart has had them, so a backup has them, and it has to come back.
 #[test]
 fn names_that_only_look_alike_are_fine() {
-    let names = ["chats/a", "chats/a b", "chats/a.b/c", "chats/ab/c", "chats/a-b/c"];
+    let names = [
+        "chats/a",
+        "chats/a b",
+        "chats/a.b/c",
+        "chats/ab/c",
+        "chats/a-b/c",
+        "chats/A",
+        "chats/Ada/1",
+        "chats/ada/2",
+        "chats/\u{e9}",
+        "chats/e\u{301}",
+        "chats/\u{c9}",
+    ];
     let entries: Vec<Entry> = names.iter().map(|name| entry(name, b"x")).chain([settings()]).collect();
-    prepare(&pack(&entries)).unwrap();
+    assert_eq!(prepare(&pack(&entries)).unwrap().plan.files, names.len() as u64 + 1);
 }
 
 #[rstest]
