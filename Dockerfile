@@ -16,7 +16,7 @@ RUN groupadd --gid 10001 tavernkeep \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /config --shell /usr/sbin/nologin tavernkeep \
     && install -d -m 0700 -o tavernkeep -g tavernkeep /data /config
 COPY --from=build /out/tavernkeep /usr/local/bin/tavernkeep
-COPY --chmod=755 scripts/healthcheck /usr/local/bin/tavernkeep-healthcheck
+COPY --chmod=755 packaging/healthcheck /usr/local/bin/tavernkeep-healthcheck
 USER tavernkeep
 # config.yaml is looked for, and written at the first start, in the working folder. The audit log's head is noted there too,
 # outside the data.

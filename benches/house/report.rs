@@ -24,8 +24,8 @@ pub struct Row {
     pub ours: String,
     /// The peer's or the limit, with its unit.
     pub beside: String,
-    /// What the bound is about: a ratio, or ours as a part of the limit.
-    pub ratio: f64,
+    /// What the bound is about: a ratio, or ours as a part of the limit; none of what stands alone.
+    pub ratio: Option<f64>,
     /// The lowest and highest ratio of the rounds.
     pub spread: Option<(f64, f64)>,
     pub bound: Bound,
@@ -38,9 +38,21 @@ impl Row {
             what: what.to_owned(),
             ours: format!("{ours:.1} {unit}"),
             beside: format!("at most {limit:.0} {unit}"),
-            ratio: ours / limit,
+            ratio: Some(ours / limit),
             spread: None,
             bound: Bound::AtMost(1.0),
+        }
+    }
+
+    /// A figure that is only told.
+    pub fn told(what: &str, ours: f64, unit: &str) -> Self {
+        Self {
+            what: what.to_owned(),
+            ours: format!("{ours:.1} {unit}"),
+            beside: String::new(),
+            ratio: None,
+            spread: None,
+            bound: Bound::None,
         }
     }
 
@@ -60,17 +72,18 @@ impl Row {
             what: what.to_owned(),
             ours: format!("{mine:.digits$} {unit}"),
             beside: format!("{theirs:.digits$} {unit}"),
-            ratio: ratio(mine, theirs),
+            ratio: Some(ratio(mine, theirs)),
             spread: Some((smallest(&rounds), largest(&rounds))),
             bound,
         }
     }
 
     fn verdict(&self) -> &'static str {
-        let reached = match self.bound {
-            Bound::AtLeast(least) => self.ratio / least,
-            Bound::AtMost(most) => most / self.ratio,
-            Bound::None => return "",
+        let reached = match (self.bound, self.ratio) {
+            (Bound::AtLeast(least), Some(ratio)) => ratio / least,
+            // What is below nothing at all is within any limit.
+            (Bound::AtMost(most), Some(ratio)) => most / ratio.max(f64::MIN_POSITIVE),
+            (Bound::None, _) | (_, None) => return "",
         };
         match reached {
             1.0.. => "yes",
@@ -115,11 +128,9 @@ impl fmt::Display for Report {
         for (row, others) in &self.rows {
             let rounds = row.spread.map_or(String::new(), |(least, most)| format!("{least:.2} to {most:.2}"));
             let Row { what, ours, beside, ratio, bound, .. } = row;
+            let ratio = ratio.map_or(String::new(), |ratio| format!("{ratio:.2}"));
             let (verdict, percent) = (row.verdict(), others * 100.0);
-            writeln!(
-                f,
-                "| {what} | {ours} | {beside} | {ratio:.2} | {rounds} | {bound} | {verdict} | {percent:.0} % |"
-            )?;
+            writeln!(f, "| {what} | {ours} | {beside} | {ratio} | {rounds} | {bound} | {verdict} | {percent:.0} % |")?;
         }
         Ok(())
     }

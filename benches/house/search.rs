@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::process;
-use crate::report::{Bound, Row, median, quantile};
+use crate::report::{Row, median, quantile};
 use crate::server::{self, Guest, House};
 
 /// The one who has said so much.
@@ -43,20 +43,9 @@ pub fn measure(house: &House) -> Result<Vec<Row>> {
         Row::limited(&format!("a keystroke over {megabytes} MB of chats, median"), median(&times), 100.0, "ms"),
         Row::limited("the same, the slowest of a hundred", quantile(&times, 0.99), 100.0, "ms"),
         Row::limited("a message that was just said is found, with its search", said(house, &guest)?, 1000.0, "ms"),
-        Row { bound: Bound::None, ..Row::limited("chats that are put into the index in a second", speed, 0.0, "MB") },
-        Row {
-            bound: Bound::None,
-            ..Row::limited("memory that the making of the index takes, pages of it included", growth, 0.0, "MB")
-        },
-        Row {
-            bound: Bound::None,
-            ..Row::limited(
-                "the index, in hundredths of the chats",
-                index_size(house)? / megabytes as f64 * 100.0,
-                0.0,
-                "%",
-            )
-        },
+        Row::told("chats that are put into the index in a second", speed, "MB"),
+        Row::told("memory that the making of the index takes, pages of it included", growth, "MB"),
+        Row::told("the index, in hundredths of the chats", index_size(house)? / megabytes as f64 * 100.0, "%"),
     ])
 }
 

@@ -44,17 +44,22 @@ pub fn measure(house: &House) -> Result<Vec<Row>> {
     let before = process::memory(house.pid(), "VmRSS")?;
     self::through(house, &guest, &model, &connection, MANY, "many")?;
     let peak = process::memory(house.pid(), "VmHWM")?;
-    let added = |at: f64| (quantile(&through, at) - quantile(&direct, at)).max(0.0);
-    Ok(vec![
-        Row::limited(
-            &format!("a word later through the house, {TIMED} replies at once, median"),
-            added(0.5),
-            2.0,
-            "ms",
-        ),
-        Row::limited(&format!("a word later through the house, {TIMED} replies at once, p99"), added(0.99), 2.0, "ms"),
-        Row::limited(&format!("memory with {MANY} replies at once ({before:.0} MB before)"), peak, 100.0, "MB"),
-    ])
+    let word = |what: &str, at: f64| {
+        let (house, model) = (quantile(&through, at), quantile(&direct, at));
+        [
+            Row::limited(
+                &format!("a word later through the house, {TIMED} replies at once, {what}"),
+                house - model,
+                2.0,
+                "ms",
+            ),
+            Row::told(&format!("– its whole way, {what}"), house, "ms"),
+            Row::told(&format!("– straight from the model, {what}"), model, "ms"),
+        ]
+    };
+    let mut rows: Vec<Row> = word("median", 0.5).into_iter().chain(word("p99", 0.99)).collect();
+    rows.push(Row::limited(&format!("memory with {MANY} replies at once ({before:.0} MB before)"), peak, 100.0, "MB"));
+    Ok(rows)
 }
 
 /// A character, and a connection to the model.
