@@ -241,9 +241,12 @@ export function meOf(known) {
   return known.me;
 }
 
-/** Makes `<name>` a section of a page for somebody who is signed in. @param {string} name @param {(place: HTMLElement, me: Me) => void} draw */
+/** Makes `<name>` a section of a page for somebody who is signed in. @param {string} name @param {(place: HTMLElement, me: Me, known: House) => void} draw */
 export function defineSection(name, draw) {
-  define(name, async (place) => draw(place, meOf(await house())));
+  define(name, async (place) => {
+    const known = await house();
+    return draw(place, meOf(known), known);
+  });
 }
 
 beInstallable();

@@ -8,12 +8,12 @@ import { defineSection } from "./frame.js";
 import { icon } from "./icons.js";
 import { say } from "./messages.js";
 
-/** @import {Me} from "./types.js" */
+/** @import {House, Me} from "./types.js" */
 
 defineSection("tk-password", accountPassword);
 
-/** @param {HTMLElement} place @param {Me} me */
-function accountPassword(place, me) {
+/** @param {HTMLElement} place @param {Me} me @param {House} known */
+function accountPassword(place, me, known) {
   const old = passwordField("Password now", "current-password");
   const fresh = passwordField(
     "New password",
@@ -23,7 +23,7 @@ function accountPassword(place, me) {
   const user = h("input", { type: "text", autocomplete: "username", value: me.handle, readonly: true, hidden: true });
   const remove = h(
     "button",
-    { type: "button", class: "button", onclick: () => removePassword(place, me) },
+    { type: "button", class: "button", onclick: () => removePassword(place, me, known) },
     "Remove password",
   );
   const made = form({
@@ -37,25 +37,27 @@ function accountPassword(place, me) {
         oldPassword: me.hasPassword ? old.input.value : "",
         newPassword: fresh.input.value,
       });
-      done(place, me, true, "Your password is set. All your other sessions were ended.");
+      done(place, me, known, true, "Your password is set. All your other sessions were ended.");
     },
   });
   fill(
     place,
     h(
       "p",
-      { class: `state ${me.hasPassword ? "good" : "open"}` },
-      icon(me.hasPassword ? "locked" : "open"),
-      me.hasPassword
-        ? "Your door is locked with a password."
-        : "Your door is open: anyone who reaches this house can come in as you.",
+      { class: `state ${known.accounts && me.hasPassword ? "good" : "open"}` },
+      icon(known.accounts && me.hasPassword ? "locked" : "open"),
+      known.accounts
+        ? me.hasPassword
+          ? "Your door is locked with a password."
+          : "Your door is open: anyone who reaches this house can come in as you."
+        : "This house asks nobody for a password: whoever reaches it comes in. Accounts are switched on in config.yaml (enableUserAccounts).",
     ),
     made.root,
   );
 }
 
-/** @param {HTMLElement} place @param {Me} me */
-function removePassword(place, me) {
+/** @param {HTMLElement} place @param {Me} me @param {House} known */
+function removePassword(place, me, known) {
   const old = passwordField("Password now", "current-password");
   askDialog({
     title: "Remove your password?",
@@ -64,15 +66,15 @@ function removePassword(place, me) {
     danger: true,
     run: async () => {
       await put("/api/v1/me/password", { oldPassword: old.input.value, newPassword: "" });
-      done(place, me, false, "Your password is removed.");
+      done(place, me, known, false, "Your password is removed.");
     },
   });
 }
 
-/** @param {HTMLElement} place @param {Me} me @param {boolean} has @param {string} words */
-function done(place, me, has, words) {
+/** @param {HTMLElement} place @param {Me} me @param {House} known @param {boolean} has @param {string} words */
+function done(place, me, known, has, words) {
   me.hasPassword = has;
-  accountPassword(place, me);
+  accountPassword(place, me, known);
   place.tabIndex = -1;
   place.focus({ preventScroll: true });
   say(words);

@@ -529,31 +529,6 @@ export class Page {
     if (room.messages.get(index)?.text !== text) await room.edit(index, { text });
     if (index < room.count - 1) {
       await room.remove(index + 1, true);
-      this.undo("What came after is in the trash, with the chat as it was.", () => newestVersion(room), room.character);
-    }
-    await room.ask("reply");
-  }
-
-  /** @param {number} index @param {number} to */
-  async move(index, to) {
-    const { room, log } = this;
-    if (!room || !log) return;
-    await room.move(index, to);
-    await log.reload();
-    const moved = log.views.get(to)?.root;
-    moved?.focus({ preventScroll: true });
-    moved?.scrollIntoView({ block: "nearest" });
-    this.announcer.textContent = `Moved ${to < index ? "up" : "down"}.`;
-  }
-
-  /** Other words for what one said, and a reply to them; what followed goes to the trash. @param {number} index @param {string} text */
-  async askAnew(index, text) {
-    const { room } = this;
-    if (!room) return;
-    if (room.running) throw new ApiError(409, "busy_chat", "A reply is coming in. Stop it first, or wait for its end.");
-    if (room.messages.get(index)?.text !== text) await room.edit(index, { text });
-    if (index < room.count - 1) {
-      await room.remove(index + 1, true);
       // What is gone is out of the page before a reply comes in at its place.
       await this.log?.reload();
       this.undo("What came after is in the trash, with the chat as it was.", () => newestVersion(room), room.character);

@@ -74,9 +74,15 @@ define("tk-connections", (element) =>
         usage,
       ),
     );
-    void show(usage, async () => drawUsage(await get("/api/v1/me/usage?days=30"), names), "Counting…");
     follow(["connections"], seen);
-    return again();
+    const drawn = again();
+    // What was used is told by the names of the connections.
+    const used = async () => {
+      const [told] = await Promise.all([get("/api/v1/me/usage?days=30"), drawn]);
+      return drawUsage(told, names);
+    };
+    void show(usage, used, "Counting…");
+    return drawn;
   }),
 );
 

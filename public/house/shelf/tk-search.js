@@ -1,7 +1,8 @@
 // The page to search all chats as one types, with what was found marked, and a way to each place.
 import { get } from "../api.js";
 import { define, fill, h, undisturbed } from "../dom.js";
-import { ago, count, fullDate } from "../format.js";
+import { chatName } from "../chat/names.js";
+import { ago, count, fullDate, size } from "../format.js";
 import { openPage } from "../frame.js";
 import { icon } from "../icons.js";
 import { follow } from "../live.js";
@@ -67,7 +68,7 @@ define("tk-search", (element) =>
       const found =
         answer.hits.length === 0 ? "" : `${count(Math.max(answer.total ?? 0, answer.hits.length), "place")}.`;
       const reading = indexing
-        ? `Still reading your chats, ${indexing.done.toLocaleString()} of ${indexing.total.toLocaleString()}; more may turn up.`
+        ? `Still reading your chats, ${size(indexing.done)} of ${size(indexing.total)}; more may turn up.`
         : "";
       tally.textContent = [found, reading].filter(Boolean).join(" ");
     };
@@ -77,7 +78,7 @@ define("tk-search", (element) =>
     const draw = (answer, q) => {
       if (answer.hits.length === 0)
         return answer.indexing
-          ? h("p", { class: "waiting" }, "Reading your chats for the first time. This takes a moment, and only once.")
+          ? h("p", { class: "waiting" }, "Your chats are still being read. This takes a moment; what is found appears by itself.")
           : emptyRoom(
               "search",
               "Nobody said that",
@@ -158,7 +159,7 @@ function hit(hit) {
         { class: "hit-head" },
         h("strong", null, h("bdi", null, hit.groupName ?? hit.characterName)),
         hit.groupName !== undefined && h("span", { class: "hint" }, "Group"),
-        h("span", { class: "hint" }, h("bdi", null, hit.chat)),
+        h("span", { class: "hint" }, h("bdi", null, chatName(hit))),
       ),
       h(
         "span",

@@ -1,5 +1,6 @@
 // The page of the trash: what was deleted or replaced, until when it is kept, and the way back.
 import { del, get, post } from "../api.js";
+import { chatName } from "../chat/names.js";
 import { askDialog } from "../dialog.js";
 import { define, fill, h } from "../dom.js";
 import { busy, complain } from "../form.js";
@@ -65,6 +66,9 @@ function draw(things, again) {
   ];
 }
 
+/** What people call it. @param {Thrown} thing */
+const nameOf = (thing) => (thing.of ? chatName({ chat: thing.name, characterName: thing.of }) : thing.name);
+
 /** @param {Thrown} thing @param {() => Promise<void>} again */
 function row(thing, again) {
   const kind = kinds[thing.kind] ?? { drawing: "trash", words: thing.kind };
@@ -92,7 +96,7 @@ function row(thing, again) {
     h(
       "div",
       { class: "row-words" },
-      h("strong", { dir: "auto" }, thing.name),
+      h("strong", { dir: "auto" }, nameOf(thing)),
       h(
         "span",
         { class: "hint" },
