@@ -300,10 +300,10 @@ test("while the chats are still being read the search says so", async (t) => {
   let asked = 0;
   await page.route("**/api/v1/search?*", (route) => {
     asked += 1;
-    return route.fulfill({ json: asked === 1 ? { hits: [], indexing: { done: 12, total: 90 } } : found("rain") });
+    return route.fulfill({ json: asked === 1 ? { hits: [], indexing: { done: 12e6, total: 90e6 } } : found("rain") });
   });
   await enter(page, tavern, "ada", "by candlelight", "/search?q=rain");
-  await page.getByText("Still reading your chats, 12 of 90").waitFor();
+  await page.getByText("Still reading your chats, 12 MB of 90 MB").waitFor();
   await page.locator("mark").first().waitFor();
 });
 
