@@ -122,7 +122,7 @@ test("personas, lorebooks and the trash follow", async (t) => {
   const edit = page.getByRole("button", { name: "Edit Bruno" });
   await edit.waitFor(SOON);
   await edit.focus();
-  await program.call("PATCH", `/api/v1/personas/${persona.id}`, { description: "A miller." });
+  await program.call("PATCH", `/api/v1/personas/${persona.id}`, { version: persona.version, description: "A miller." });
   await page.getByText("A miller.").waitFor(SOON);
   assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("aria-label")), "Edit Bruno");
 
