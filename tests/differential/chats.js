@@ -22,8 +22,8 @@ test("SillyTavern opens a chat that we wrote, and we one that it wrote", async (
   await say("One ü 😀\nline two");
   const two = await say("Two");
   const edited = await me.json("PATCH", `${path}/messages/1`, { version: two.version, text: "One, edited" });
-  await me.json("PATCH", `${path}/messages/0`, { version: edited.version, swipe: 1 });
-  await me.json("PATCH", path, { note: { text: "rain", depth: 2, role: "user", interval: 1 } });
+  const { version } = await me.json("PATCH", `${path}/messages/0`, { version: edited.version, swipe: 1 });
+  await me.json("PATCH", path, { version, note: { text: "rain", depth: 2, role: "user", interval: 1 } });
   const branch = await me.json("POST", `${path}/branch`, { index: 1 });
   const file = `default-user/chats/${id}/${begun.chat}.jsonl`;
   const written = readFileSync(join(ours.data, file), "utf8");
