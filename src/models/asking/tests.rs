@@ -36,16 +36,8 @@ fn connection(speaks: Speaks, base_url: &str) -> Connection {
         Speaks::KoboldCpp => Kind::KoboldCpp,
         Speaks::Text => Kind::Text,
     };
-    Connection {
-        id: ConnectionId::parse("test").unwrap(),
-        holder: Holder::User(crate::store::Handle::parse("anna").unwrap()),
-        name: "Lamp".into(),
-        kind,
-        base_url: base_url.into(),
-        model: None,
-        parameters: Parameters::default(),
-        template: None,
-    }
+    let holder = Holder::User(crate::store::Handle::parse("anna").unwrap());
+    Connection { holder, kind, base_url: base_url.into(), ..crate::models::tests::connection() }
 }
 
 fn question() -> Ask {

@@ -4,7 +4,6 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::super::fake::{FakeModel, Instead, Speaks};
-use super::super::{ConnectionId, Parameters};
 use super::*;
 use crate::config::{Config, PrivateHosts};
 
@@ -19,16 +18,7 @@ fn rooms() -> Arc<Rooms> {
 }
 
 fn connection(kind: Kind, base_url: &str) -> Connection {
-    Connection {
-        id: ConnectionId::parse("test").unwrap(),
-        holder: Holder::House,
-        name: "Lamp".into(),
-        kind,
-        base_url: base_url.into(),
-        model: None,
-        parameters: Parameters::default(),
-        template: None,
-    }
+    Connection { kind, base_url: base_url.into(), ..crate::models::tests::connection() }
 }
 
 /// Asks as replies do: where waiting is fine.
