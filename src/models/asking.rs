@@ -204,11 +204,12 @@ pub(super) async fn document(
     let request = Request { method, target, headers, body, patience: DOCUMENT_PATIENCE };
     let response = egress.send(reach, request).await.map_err(|failure| words.failure(&failure))?;
     let (status, headers) = (response.status, response.headers.clone());
-    let limit = if status == 200 { MAX_DOCUMENT } else { MAX_REFUSAL };
-    let body = response.at_most(limit).whole(DOCUMENT_PATIENCE).await.map_err(|failure| words.failure(&failure))?;
     if status != 200 {
-        return Err(words.status(status, &headers, &body));
+        let refusal = response.at_most(MAX_REFUSAL).whole(DOCUMENT_PATIENCE).await.unwrap_or_default();
+        return Err(words.status(status, &headers, &refusal));
     }
+    let read = response.at_most(MAX_DOCUMENT).whole(DOCUMENT_PATIENCE).await;
+    let body = read.map_err(|failure| words.failure(&failure))?;
     if body.trim_ascii_start().starts_with(b"<") {
         return Err(words.page());
     }
