@@ -14,7 +14,7 @@
 //! - [`egress`]: the one way out
 //! - [`store`], [`config`]: the data folder; the configuration
 //!
-//! Beside them stand [`error`], [`clock`], [`random`], [`blocking`], [`turns`] and [`render`], which know nobody.
+//! Beside them stand [`error`], [`clock`], [`random`], [`blocking`], [`turns`], [`values`] and [`render`], which know nobody.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests look at the files themselves"))]
 
@@ -36,3 +36,4 @@ pub mod random;
 pub mod render;
 pub mod store;
 pub mod turns;
+pub mod values;

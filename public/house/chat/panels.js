@@ -51,7 +51,7 @@ export function showPrompt(room, draft) {
     place,
     async () => {
       const prompt = await promptOf(room, draft);
-      const left = prompt.leftOut ?? { messages: 0, lore: 0 };
+      const left = prompt.leftOut ?? { messages: 0, lore: 0, keys: 0 };
       return [
         h(
           "p",
@@ -60,6 +60,7 @@ export function showPrompt(room, draft) {
           prompt.exact ? "Counted with the model's own tokenizer." : "An estimate: this model's tokenizer is not known here.",
           left.messages > 0 && ` ${count(left.messages, "older message")} did not fit.`,
           left.lore > 0 && ` ${count(left.lore, "lorebook entry", "lorebook entries")} did not fit.`,
+          left.keys > 0 && ` ${count(left.keys, "key")} of lorebooks ${left.keys === 1 ? "was" : "were"} not tried: too long, too hard, or too many.`,
         ),
         h(
           "ol",

@@ -64,7 +64,7 @@
  * @property {PromptPart[]} parts
  * @property {number} tokens
  * @property {boolean} exact
- * @property {{messages: number, lore: number}} [leftOut]
+ * @property {{messages: number, lore: number, keys: number}} [leftOut]
  *
  * @typedef {"reply" | "swipe" | "continue" | "regenerate" | "impersonate"} Kind
  *
