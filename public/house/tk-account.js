@@ -59,7 +59,7 @@ define("tk-account", (element) =>
     });
     fill(
       place,
-      h("h1", null, "Your account"),
+      h("h1", null, "Account"),
       h(
         "div",
         { class: "with-side" },

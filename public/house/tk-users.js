@@ -26,7 +26,7 @@ define("tk-users", (element) =>
         h(
           "div",
           null,
-          h("h1", null, "The people"),
+          h("h1", null, "Users"),
           h("p", { class: "section-words" }, "Everyone who has a room in this house."),
         ),
         h(
@@ -66,7 +66,7 @@ async function draw(again) {
     h(
       "table",
       { class: "cards users", role: "table" },
-      h("caption", { class: "unseen" }, "People of this house"),
+      h("caption", { class: "unseen" }, "Users of this house"),
       h(
         "thead",
         null,

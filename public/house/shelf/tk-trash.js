@@ -67,7 +67,7 @@ function draw(things, again) {
 }
 
 /** What people call it. @param {Thrown} thing */
-const nameOf = (thing) => (thing.of ? chatName({ chat: thing.name, characterName: thing.of }) : thing.name);
+const nameOf = (thing) => (thing.of ? chatName({ chat: thing.name, characterName: thing.of, begun: thing.begun }) : thing.name);
 
 /** @param {Thrown} thing @param {() => Promise<void>} again */
 function row(thing, again) {
