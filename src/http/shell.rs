@@ -17,7 +17,7 @@ pub struct Page {
     module: &'static str,
     /// Its styles in `/house/`, without the ending, beside those that every page has.
     styles: &'static [&'static str],
-    /// Whether it fills the window, and so has to give way to the keyboard of a phone.
+    /// Whether it fills the window, and never scrolls as a whole.
     fills: bool,
 }
 
@@ -59,14 +59,12 @@ impl Page {
     fn html(&self) -> String {
         let styles = self.styles.iter().map(|name| format!(r#"<link rel="stylesheet" href="/house/{name}.css" />"#));
         let element = self.module.rsplit('/').next().unwrap_or(self.module);
-        let (keyboard, class) =
-            if self.fills { (", interactive-widget=resizes-content", r#" class="in-chat""#) } else { ("", "") };
+        let class = if self.fills { r#" class="in-chat""# } else { "" };
         SHELL
             .replace("{title}", self.title)
             .replace("{styles}", &styles.collect::<Vec<_>>().join("\n    "))
             .replace("{module}", self.module)
             .replace("{element}", element)
-            .replace("{keyboard}", keyboard)
             .replace("{class}", class)
     }
 }
