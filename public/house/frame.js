@@ -10,6 +10,7 @@ import { errorPanel, isSignedOut, loginPath, say, sorry } from "./messages.js";
 import { beInstallable } from "./pwa.js";
 import { themeButton } from "./theme.js";
 import { keepAs } from "./trash.js";
+import { followKeyboard } from "./viewport.js";
 
 /** @import {House, Me} from "./types.js" */
 
@@ -252,6 +253,7 @@ export function defineSection(name, draw) {
 }
 
 beInstallable();
+followKeyboard();
 
 // A page that the browser kept in memory would show, after signing out, what was there before: load it anew.
 addEventListener("pageshow", (event) => {

@@ -77,6 +77,7 @@ export function showPrompt(room, draft) {
                   null,
                   h("span", { class: "badge" }, one.role),
                   h("strong", null, partName(one.name)),
+                  h("span", { class: "first-words", dir: "auto" }, one.text.slice(0, 240).replace(/\s+/g, " ").trim()),
                   h("span", { class: "hint" }, tokens(one.tokens, prompt.exact)),
                 ),
                 h("pre", { tabindex: 0, role: "group", "aria-label": partName(one.name), dir: "auto" }, one.text),

@@ -22,6 +22,9 @@ import { welcome } from "./welcome.js";
 /** @import {Me} from "../types.js" */
 /** @import {ChatItem, Connections, Message, Personas} from "./types.js" */
 
+/** Where there is no room for the side beside the chat. */
+const NARROW = "(max-width: 56rem)";
+
 define("tk-chat", (element) => openPage(element, (place, known) => new Page(place, meOf(known)).start()));
 
 export class Page {
@@ -67,6 +70,7 @@ export class Page {
       event.preventDefault();
       this.composer?.take([...event.dataTransfer.files]);
     });
+    matchMedia(NARROW).addEventListener("change", () => this.drawer(false));
     addEventListener("popstate", () => void this.fromAddress());
     addEventListener("offline", () => this.line());
     addEventListener("online", () => this.line());
@@ -598,6 +602,9 @@ export class Page {
   drawer(open) {
     const was = this.place.classList.contains("side-shown");
     this.place.classList.toggle("side-shown", open);
+    // What lies under the drawer is out of reach as long as it is open.
+    this.stage.inert = open;
+    for (const one of document.querySelectorAll("body > :is(.skip, header, footer)")) /** @type {HTMLElement} */ (one).inert = open;
     if (open) this.side.query.focus({ preventScroll: true });
     else if (was) /** @type {HTMLElement | null} */ (this.stage.querySelector(".side-open"))?.focus();
   }
@@ -610,7 +617,7 @@ export class Page {
     const command = event.ctrlKey || event.metaKey;
     if (command && event.key.toLowerCase() === "k") {
       event.preventDefault();
-      if (matchMedia("(max-width: 56rem)").matches) this.drawer(true);
+      if (matchMedia(NARROW).matches) this.drawer(true);
       this.side.query.focus();
       this.side.query.select();
     } else if (command && event.key === "Enter" && this.room) {
