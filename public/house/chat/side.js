@@ -221,8 +221,7 @@ export class Side {
       "a",
       { class: "side-row", href, "data-key": key, "aria-current": here ? "page" : undefined },
       picture,
-      h("span", { class: "side-words" }, h("strong", null, title), h("span", { class: "side-more-words" }, words)),
-      aside,
+      h("span", { class: "side-words" }, h("strong", null, title), aside, h("span", { class: "side-more-words" }, words)),
     );
     link.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
