@@ -24,6 +24,7 @@
  * @property {string} characterName
  * @property {string} [avatar]
  * @property {string} chat
+ * @property {number} [begun] the moment that it is named after
  * @property {string} version
  * @property {number} count
  * @property {number} first
@@ -39,6 +40,8 @@
  * @property {string} [groupName]
  * @property {string} [avatar]
  * @property {string} chat
+ * @property {number} [begun] the moment that it is named after
+ * @property {string} version
  * @property {number} messages
  * @property {number} size
  * @property {number} modified

@@ -17,6 +17,7 @@ use crate::http::pipe;
 use crate::http::reply::{self, Reply};
 use crate::http::state::State;
 use crate::library::characters::Row;
+use crate::library::chats::dates;
 use crate::library::chats::export::Format;
 use crate::library::chats::groups::Group;
 use crate::library::chats::import::{self, Speakers};
@@ -126,8 +127,16 @@ fn head(row: Option<&Row>, chat: &ChatRef) -> Map<String, Value> {
     if let Some(row) = row {
         head.insert("avatar".to_owned(), avatar(&row.id, &row.mark()).into());
     }
-    head.insert("chat".to_owned(), chat.chat.as_str().into());
+    called(&mut head, chat.chat.as_str());
     head
+}
+
+/// What a chat is called, and which moment that is, if it is one.
+pub fn called(view: &mut Map<String, Value>, chat: &str) {
+    view.insert("chat".to_owned(), chat.into());
+    if let Some(begun) = dates::in_name(chat) {
+        view.insert("begun".to_owned(), begun.into());
+    }
 }
 
 /// The groups of group chats that are to be shown, if any are.
@@ -142,11 +151,9 @@ pub fn groups_of<'a>(
 /// Which group chat, and what its group is called, if there is one.
 fn group_head(groups: &HashMap<FileName, Group>, chat: &ChatRef) -> Map<String, Value> {
     let group = groups.get(&chat.chat);
-    object(json!({
-        "group": group.map(|group| &group.id),
-        "groupName": group_name(groups, chat),
-        "chat": chat.chat,
-    }))
+    let mut head = object(json!({ "group": group.map(|group| &group.id), "groupName": group_name(groups, chat) }));
+    called(&mut head, chat.chat.as_str());
+    head
 }
 
 /// What people call the group of a chat.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::chats::{group_name, groups_of};
+use super::chats::{called, group_name, groups_of};
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::http::call::Call;
@@ -58,7 +58,6 @@ fn view(answer: &Answer, with: impl Fn(&Hit) -> Value) -> Value {
         .map(|hit| {
             let mut view = with(hit);
             let more = json!({
-                "chat": hit.chat.chat,
                 "index": hit.index,
                 "name": hit.name,
                 "isUser": hit.is_user,
@@ -66,6 +65,7 @@ fn view(answer: &Answer, with: impl Fn(&Hit) -> Value) -> Value {
                 "snippet": hit.snippet,
             });
             if let (Some(view), Value::Object(more)) = (view.as_object_mut(), more) {
+                called(view, hit.chat.chat.as_str());
                 view.extend(more);
             }
             view
