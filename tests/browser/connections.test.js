@@ -29,7 +29,7 @@ const used = {
 for (const width of [360, 1280]) {
   for (const dark of [false, true]) {
     const look = `${width < 600 ? "phone" : "desktop"}-${dark ? "dark" : "light"}`;
-    test(`the page of models, ${look}`, async (t) => {
+    test(`the page of connections, ${look}`, async (t) => {
       const tavern = await openHouse(t, { guests });
       const program = caller(tavern.url);
       await program.signIn("ada", "by candlelight");

@@ -111,3 +111,13 @@ for (const width of [390, 1280])
     }
     await page.getByText("enableUserAccounts: true").waitFor();
   });
+
+test("on paper there are the words, in dark on white, also by lamplight", async (t) => {
+  const { page } = await atTheInn(t, { dark: true });
+  await meet(page);
+  await page.emulateMedia({ media: "print" });
+  const ink = await said(page, "The fire is lit.").evaluate((words) => getComputedStyle(words).color);
+  assert.match(ink, /^rgb\((\d{1,2}), \1, \1\)$/, "dark ink");
+  assert.equal(await page.getByRole("button").count(), 0, "nothing to press");
+  assert.equal(await page.locator(".log").evaluate((log) => log.scrollHeight - log.clientHeight), 0, "all of it");
+});

@@ -47,7 +47,7 @@ test("a stranger's handle is answered in discreet mode as anyone's", async (t) =
   await page.getByRole("button", { name: "Forgot password?" }).click();
   await page.getByLabel("Handle").fill("nobody");
   await page.getByRole("button", { name: "Ask for a code" }).click();
-  await page.getByText("If nobody lives here, a code now stands on the server's console.").waitFor();
+  await page.getByText("If there is an account nobody, a code now stands on the server's console.").waitFor();
 });
 
 test("a password that is too long is refused before it is sent", async (t) => {

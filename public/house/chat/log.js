@@ -126,7 +126,8 @@ export class Log {
     if (this.working || this.scroller.clientHeight === 0) return;
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
     const above = scrollTop < NEAR && this.low > 0;
-    const below = scrollHeight - scrollTop - clientHeight < NEAR && this.high < this.room.count;
+    // What is next may be there already, as the reply that is coming in.
+    const below = scrollHeight - scrollTop - clientHeight < NEAR && this.high < this.room.count && this.high !== this.live?.index;
     if (!above && !below) return;
     this.working = true;
     (above ? this.up() : this.down())
@@ -162,7 +163,7 @@ export class Log {
   async down() {
     const { high } = this;
     const messages = await this.room.range(high, high + STEP);
-    if (high !== this.high || messages.length === 0) return;
+    if (high !== this.high || messages.length === 0 || high === this.live?.index) return;
     this.still(high - 1, () => {
       this.append(messages);
       while (this.high - this.low > MOST) this.drop(this.low);
@@ -210,9 +211,14 @@ export class Log {
     if (!message) return;
     const known = this.views.get(index);
     if (known && known !== this.live) known.update(message);
-    else if (!known && index === this.high) this.append([message]);
+    else if (!known && this.isNext(message)) this.append([message]);
     this.lasts();
     this.settle();
+  }
+
+  /** Whether a message is to be put at the end. The reply that is coming in stands there already. @param {Message} message */
+  isNext(message) {
+    return message.index === this.high && message.index !== this.live?.index;
   }
 
   /** Everything may have changed: what is shown is compared with what there is now. */
@@ -227,7 +233,7 @@ export class Log {
       if (known) {
         if (known !== this.live) known.update(message);
         this.high = Math.max(this.high, message.index + 1);
-      } else if (message.index === this.high) this.append([message]);
+      } else if (this.isNext(message)) this.append([message]);
     }
     this.lasts();
     this.edges();

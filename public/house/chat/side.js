@@ -153,7 +153,7 @@ export class Side {
     // A name that is a moment says no more than the time beside it.
     const own = item.begun === undefined && h("span", { class: "side-name" }, h("bdi", null, named));
     const last = item.generation ? "Writing…" : item.preview || (own ? "" : named);
-    const words = [own, own && last && " · ", last];
+    const words = [own, own && last && " · ", h("bdi", null, last)];
     const row = this.row(
       key,
       chatPath(item),
