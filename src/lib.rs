@@ -14,7 +14,8 @@
 //! - [`egress`]: the one way out
 //! - [`store`], [`config`]: the data folder; the configuration
 //!
-//! Beside them stand [`error`], [`clock`], [`random`], [`blocking`], [`turns`] and [`render`], which know nobody.
+//! Beside them stand [`error`], [`clock`], [`random`], [`blocking`], [`turns`], `mutex` and [`render`], which know
+//! nobody.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests look at the files themselves"))]
 
@@ -32,6 +33,7 @@ pub mod events;
 pub mod http;
 pub mod library;
 pub mod models;
+mod mutex;
 pub mod random;
 pub mod render;
 pub mod store;

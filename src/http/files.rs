@@ -24,6 +24,7 @@ use super::shell;
 use crate::accounts::limits::Network;
 use crate::blocking::blocking;
 use crate::error::{Error, Kind, Result};
+use crate::mutex::lock;
 use crate::store::{self, RelPath};
 
 /// For the built-in pages: nothing inline, nothing from elsewhere, and no way for a string to become a script or markup but
@@ -113,7 +114,7 @@ impl Files {
         if !wanted || !is_text || data.len() < PACKED_FROM {
             return None;
         }
-        let mut packed = store::lock(&self.packed);
+        let mut packed = lock(&self.packed);
         if let Some(known) = packed.get(&hash) {
             return Some(known.clone());
         }

@@ -42,7 +42,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 pub use disk::{Faults, Stat, Step};
@@ -58,6 +58,7 @@ pub use undo::{Reason, UndoPoint};
 pub use version::{Expect, Version};
 
 use crate::error::{Error, Kind, Result};
+use crate::mutex::lock;
 use disk::Disk;
 use moment::Moments;
 
@@ -433,11 +434,6 @@ impl Drop for FileLock<'_> {
         // Closing the file would give it back as well; there is nobody to tell.
         let _ = self.0.unlock();
     }
-}
-
-/// Locks a mutex whose data cannot be left half-changed by a panic.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn busy() -> Error {

@@ -12,8 +12,9 @@ use crate::error::{Error, Kind, Result};
 use crate::http::call::Call;
 use crate::http::reply::{self, Reply};
 use crate::http::state::State;
+use crate::mutex::lock;
 use crate::store::archive::{Limits, Part, Progress};
-use crate::store::{self, Handle, RestoreId, UndoId};
+use crate::store::{Handle, RestoreId, UndoId};
 
 /// `POST /api/v1/me/restores`: the archive goes to the disk as it comes, then is checked and unpacked beside the data.
 pub async fn create(mut call: Call) -> Result<Reply> {
@@ -57,7 +58,7 @@ struct OneUpload {
 impl OneUpload {
     fn of(call: &Call) -> Result<Self> {
         let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
-        if !store::lock(&state.uploads).insert(handle.clone()) {
+        if !lock(&state.uploads).insert(handle.clone()) {
             return Err(Error::new(
                 Kind::Busy,
                 "busy",
@@ -70,7 +71,7 @@ impl OneUpload {
 
 impl Drop for OneUpload {
     fn drop(&mut self) {
-        store::lock(&self.state.uploads).remove(&self.handle);
+        lock(&self.state.uploads).remove(&self.handle);
     }
 }
 

@@ -7,7 +7,8 @@ use super::reading::no_message;
 use super::{ChatRef, ChatVersion, Chats, ENDING, Expect, Header, Message, naming};
 use crate::error::{Error, Result};
 use crate::library::bin::Sort;
-use crate::store::{self, FileName, Handle, Piece, TrashId, Writer};
+use crate::mutex::lock;
+use crate::store::{FileName, Handle, Piece, TrashId, Writer};
 
 /// More names than this are not tried for a new chat.
 const NAMES_MAX: usize = 1000;
@@ -184,8 +185,8 @@ impl Chats {
 
     fn forget_chat(&self, handle: &Handle, chat: &ChatRef) {
         let key = (handle.clone(), chat.clone());
-        store::lock(&self.known).remove(&key);
-        store::lock(&self.kept).remove(&key);
+        lock(&self.known).remove(&key);
+        lock(&self.kept).remove(&key);
     }
 
     fn free_name(
