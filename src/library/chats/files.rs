@@ -43,7 +43,7 @@ impl Chats {
             text.push(b'\n');
             text.extend(message.to_line()?);
         }
-        let name = new.name.as_deref().map(naming::sanitised).transpose()?;
+        let name = new.name.as_deref().map(naming::typed_name).transpose()?;
         let is_chosen = name.is_some();
         let name = name.map_or_else(|| naming::new_name(&new.character_name), Ok)?;
         self.create_file(
@@ -74,7 +74,7 @@ impl Chats {
     /// A chat that has what this one has up to and including the message at `index`. The message then names the branch, as
     /// SillyTavern has it: in `extra.branches`.
     pub fn branch(&self, handle: &Handle, chat: &ChatRef, index: usize, name: Option<&str>) -> Result<Branched> {
-        let name = name.map(naming::sanitised).transpose()?;
+        let name = name.map(naming::typed_name).transpose()?;
         let made = self.writing(handle, |writer| {
             let seen = self.look(handle, chat)?;
             if index >= seen.count() {
@@ -111,7 +111,7 @@ impl Chats {
 
     /// Gives a chat another name. Its version stays.
     pub fn rename(&self, handle: &Handle, chat: &ChatRef, expect: Expect, name: &str) -> Result<ChatRef> {
-        let to = ChatRef::new(chat.character.clone(), naming::sanitised(name)?)?;
+        let to = ChatRef::new(chat.character.clone(), naming::typed_name(name)?)?;
         if to == *chat {
             return Ok(to);
         }

@@ -47,7 +47,7 @@ pub use files::{Branched, NewChat};
 pub use lines::Lines;
 pub use listing::{Listed, Recent};
 pub use message::{Header, Message, Picture, Swipe};
-pub use naming::{branch_name, new_name, sanitised};
+pub use naming::{branch_name, new_name, typed_name};
 pub use reading::{Content, Line, Opened, Window};
 pub use version::{ChatVersion, Expect};
 
