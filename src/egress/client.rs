@@ -14,6 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::OnceCell;
 
 use super::{CONNECT_TIMEOUT, Failure, Reach, Request, Response, Rules, Target};
+use crate::error::chain;
 use crate::mutex::lock;
 
 /// So many servers' connections are kept for further requests.
@@ -218,17 +219,6 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Failure> {
         }
         _ => None,
     }
-}
-
-fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

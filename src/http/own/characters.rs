@@ -17,6 +17,7 @@ use crate::library::cards::edit::Edit;
 use crate::library::cards::picture::Crop;
 use crate::library::characters::{self, Format, Item, Opened, Order, Page, Wanted};
 use crate::library::thumbnails::{Of, Size};
+use crate::pictures::PictureKind;
 use crate::store::{FileName, Handle, Place, Version};
 
 /// How many are listed unless the caller says otherwise.
@@ -278,9 +279,8 @@ pub async fn serve_picture(
     let (bytes, media_type) = match size {
         None => {
             let bytes = blocking(whole).await?;
-            let media_type = crate::library::cards::picture::format(&bytes).ok().map(|format| format.to_mime_type());
-            match media_type {
-                Some(media_type) => (bytes, media_type),
+            match PictureKind::of(&bytes) {
+                Some(kind) => (bytes, kind.mime()),
                 None => (characters::BLANK.to_vec(), "image/png"),
             }
         }

@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use super::chats::{ChatRef, Chats, Message};
 use crate::error::{Error, Kind, Result};
+use crate::hash::hash;
 use crate::mutex::lock;
 use crate::store::{FileName, Handle, OpenFile, Store};
 
@@ -257,8 +258,7 @@ const NOBODY: u64 = 0;
 
 /// A number that stands for a character in the index.
 fn who(character: &FileName) -> u64 {
-    let bytes = character.as_str().bytes();
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    hash(character.as_str())
 }
 
 /// What went wrong with an index.
