@@ -167,12 +167,11 @@ pub async fn confirm_reset(mut call: Call) -> Result<Reply> {
 }
 
 fn restore_id(call: &Call) -> Result<RestoreId> {
-    RestoreId::parse(call.param("id"))
-        .map_err(|_| Error::not_found("There is no such restore. Upload the archive again."))
+    call.named("id", RestoreId::parse, "There is no such restore. Upload the archive again.")
 }
 
 fn undo_id(call: &Call) -> Result<UndoId> {
-    UndoId::parse(call.param("id")).map_err(|_| Error::not_found("There is no such undo point."))
+    call.named("id", UndoId::parse, "There is no such undo point.")
 }
 
 fn too_large(limit: u64) -> Error {
