@@ -54,11 +54,6 @@ impl Picture {
     }
 }
 
-/// The account's own picture, if it has one. One that cannot be read as a picture counts as none.
-pub fn load(store: &Store, handle: &Handle) -> Result<Option<Picture>> {
-    Ok(store.read_if_there(&place(handle))?.and_then(|bytes| Picture::parse(bytes).ok()))
-}
-
 /// Sets or removes the account's own picture.
 pub fn save(store: &Store, handle: &Handle, picture: Option<&Picture>) -> Result<()> {
     store.writing(&Owner::System, |writer| match picture {

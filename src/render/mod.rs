@@ -12,7 +12,6 @@ mod chunks;
 mod clean;
 mod code;
 mod incremental;
-mod inline;
 mod raw;
 mod speech;
 #[cfg(test)]
@@ -20,7 +19,6 @@ mod tests;
 mod write;
 
 pub use incremental::Incremental;
-pub use inline::inline;
 
 /// Texts above this are shown as they are, in bytes: nobody reads them for their headings, and no parser gets to dwell on
 /// them.
