@@ -2,7 +2,7 @@
 //!
 //! - [`names`]: checked names; a path is made from nothing else
 //! - [`place`]: where things are, built downwards from names
-//! - [`disk`]: the calls to the file system, each one a step that tests can make fail
+//! - [`disk`]: the calls to the file system, each one a step that tests can make fail (`faults`)
 //! - [`pieces`]: files read and written in pieces, moved, kept under a second name
 //! - [`version`]: what a write says it replaces
 //! - [`opening`]: taking a folder into use: first run, SillyTavern's folder, one server per folder
@@ -17,6 +17,7 @@
 pub mod archive;
 #[expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
 pub(crate) mod disk;
+mod faults;
 #[expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
 mod host;
 pub mod ids;
@@ -45,7 +46,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-pub use disk::{Faults, Stat, Step};
+pub use disk::Stat;
+pub use faults::{Faults, Step};
 pub use host::{HostFile, create_host_file, note_on_host, open_host_file, open_log, open_public, read_host_file};
 pub use ids::{RestoreId, TrashId, UndoId};
 pub use names::{FileName, Handle, RelPath};
