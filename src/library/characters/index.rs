@@ -385,8 +385,8 @@ impl Index {
         Ok(Some(row))
     }
 
-    /// Looks at the folders of all chats. One whose time did not change and that was empty is taken to be so still; with
-    /// `only_new`, one that did not change is not looked into at all.
+    /// Looks at the folders of all chats. One whose time did not change is looked into only if this is to be `thorough`, for
+    /// chats grow without it; one that was empty then is so still.
     fn scan_chats(
         &self,
         handle: &Handle,
