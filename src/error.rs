@@ -90,6 +90,10 @@ impl Error {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "the disk is full. What was saved before is safe; make room and try again"
             }
+            io::ErrorKind::FileTooLarge => {
+                "the file would be larger than the server may write here. What was saved before is safe; the host has to \
+                 raise the limit"
+            }
             io::ErrorKind::ReadOnlyFilesystem => {
                 "the disk is read-only. What was saved before is safe; the host has to look at it"
             }

@@ -14,8 +14,8 @@
 //! - [`egress`]: the one way out
 //! - [`store`], [`config`]: the data folder; the configuration
 //!
-//! Beside them stand [`error`], [`clock`], [`random`], [`blocking`], [`turns`], `mutex`, `hash`,
-//! `pictures` and [`render`], which know nobody.
+//! Beside them stand [`error`], [`clock`], [`random`], [`blocking`], [`turns`], [`values`], `mutex`, `hash`,
+//! [`pictures`] and [`render`], which know nobody.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests look at the files themselves"))]
 
@@ -40,3 +40,4 @@ pub mod random;
 pub mod render;
 pub mod store;
 pub mod turns;
+pub mod values;

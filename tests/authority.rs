@@ -406,6 +406,36 @@ fn a_handle_in_the_body_gives_no_right() {
     before.is_still(&house.tree(), "uma's asking");
 }
 
+/// SillyTavern's client asks an admin for no old password. Nobody else's session is enough for a new one.
+#[test]
+fn only_an_admin_changes_their_password_without_the_old_one() {
+    let house = TestHouse::open();
+    house.has("uma");
+    for (handle, role) in [("mia", "manager"), ("mo", "moderator"), ("una", "user")] {
+        let guest = house.moves_in_as(handle, role);
+        let stolen = [
+            ("POST", "/api/users/change-password".to_owned(), json!({ "handle": handle, "newPassword": "stolen" })),
+            ("PUT", "/api/v1/me/password".to_owned(), json!({ "oldPassword": "", "newPassword": "stolen" })),
+            ("PUT", format!("/api/v1/users/{handle}/password"), json!({ "newPassword": "stolen" })),
+        ];
+        for (method, path, body) in stolen {
+            guest.send(Request::new(method, &path).json(&body)).expect(403);
+        }
+        house.signed_in(handle);
+        let own = json!({ "handle": handle, "newPassword": "new one", "oldPassword": password_of(handle) });
+        guest.post("/api/users/change-password", own).expect(204);
+        house.anonymous().signs_in(handle, "new one").expect(200);
+    }
+    // Others' they may set where they may manage them, and an admin their own, as SillyTavern's client does it.
+    let mia = house.anonymous();
+    mia.signs_in("mia", "new one").expect(200);
+    mia.post("/api/users/change-password", json!({ "handle": "uma", "newPassword": "by mia" })).expect(204);
+    let ann = house.moves_in_as("ann", "admin");
+    ann.put("/api/v1/users/ann/password", json!({ "newPassword": "mine" })).expect_error(403, "not_yourself");
+    ann.post("/api/users/change-password", json!({ "handle": "ann", "newPassword": "mine" })).expect(204);
+    house.anonymous().signs_in("ann", "mine").expect(200);
+}
+
 /// A manager manages people, but neither becomes an admin, nor makes one, nor touches one.
 #[test]
 fn a_manager_is_never_above_an_admin() {

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use support::events::Events;
 use support::files::{copy_tree, names_in};
 use support::zips::zip_of;
-use support::{Answer, Guest, OWNER, Request, TestHouse, password_of};
+use support::{Answer, Guest, OWNER, Program, Request, TestHouse, password_of};
 use tavernkeep::http::routes;
 use tavernkeep::http::table::{Route, Who};
 use tavernkeep::store::Faults;
@@ -424,4 +424,23 @@ fn starting_afresh_is_all_or_nothing() {
         }
     }
     println!("{steps} steps, {failed} times taken back");
+}
+
+/// A process may be forbidden to write files beyond a size; the system then ends it, unless it sees to that.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_on_the_size_of_files_is_an_answer_and_not_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start_with_file_limit(folder.path(), 2000);
+    let owner = program.owner();
+    owner.saves(&json!({ "words": "small" })).expect(200);
+    let kept = std::fs::read(program.data().join(OWNER).join("settings.json")).unwrap();
+    let large = json!({ "words": "x".repeat(3 << 20) });
+    for _ in 0..3 {
+        let answer = owner.saves(&large).expect(500);
+        assert!(answer.text().contains("larger than the server may write here"), "{answer}");
+    }
+    assert_eq!(std::fs::read(program.data().join(OWNER).join("settings.json")).unwrap(), kept);
+    owner.saves(&json!({ "words": "small again" })).expect(200);
+    assert!(program.stop().success());
 }

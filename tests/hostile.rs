@@ -600,3 +600,80 @@ fn one_who_sends_slowly_does_not_take_the_room_for_everybody_s_large_bodies() {
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     drop(slow);
 }
+
+/// What may stand where a route has a name.
+const NAMES: &[&str] = &[
+    "..",
+    "%2e%2e",
+    ".",
+    "..%2f..%2fcanary",
+    "..%5c..%5ccanary",
+    "%2e%2e%2fbob",
+    "%00",
+    "a%00.png",
+    "a%2fb",
+    "%2fetc%2fpasswd",
+    "C:%5cx",
+    "con",
+    ".hidden",
+    "%ff%fe",
+    "%c0%ae%c0%ae",
+    "%E2%80%AE",
+    "%20",
+    "x.",
+    "-rf",
+    "%252e%252e",
+    "house:1",
+    "*",
+    "%7b%7d",
+];
+
+#[test]
+fn names_that_lead_elsewhere_lead_nowhere_on_any_route() {
+    let house = TestHouse::open();
+    let ann = house.moves_in_as("ann", "admin");
+    std::fs::write(house.data().join("canary.json"), "CANARY").unwrap();
+    std::fs::write(house.path("ann/canary.json"), "CANARY").unwrap();
+    let before = house.tree().without_notes();
+    let long = "a".repeat(300);
+    for route in routes::all().into_iter().filter(|route| route.pattern.contains('{')) {
+        for name in NAMES.iter().copied().chain([long.as_str()]) {
+            let mut path = String::new();
+            for (n, part) in route.pattern.split('{').enumerate() {
+                match part.split_once('}') {
+                    Some((_, rest)) if n > 0 => path.extend([name, rest]),
+                    _ => path.push_str(part),
+                }
+            }
+            let request = Request::new(route.method.as_str(), &path);
+            let request = if route.changes() { request.json(&json!({})) } else { request };
+            let answer = ann.send(request);
+            // Some lists are empty for whoever is not there, and some things can be deleted twice.
+            assert!(answer.status < 500, "{answer}");
+            assert!(!answer.text().contains("CANARY"), "{answer}");
+        }
+    }
+    before.is_still(&house.tree().without_notes(), "a name");
+}
+
+/// A version that is none is never any version.
+#[rstest]
+#[case("*")]
+#[case("")]
+#[case("\"\"")]
+#[case("W/\"0\"")]
+#[case("\"x\", \"y\"")]
+#[case("null")]
+fn a_version_that_is_none_replaces_nothing(#[case] version: &str) {
+    let house = TestHouse::open();
+    let ada = house.moves_in("ada");
+    ada.saves(&json!({ "words": "old" })).expect(200);
+    ada.put("/api/v1/lorebooks/book", json!({ "entries": {} })).expect(201);
+    let before = house.tree().without_notes();
+    for path in ["/api/v1/me/settings", "/api/v1/lorebooks/book"] {
+        let request = Request::new("PUT", path).json(&json!({ "entries": {}, "words": "new" }));
+        let answer = ada.send(request.header("If-Match", version));
+        assert!((400..500).contains(&answer.status), "{answer}");
+    }
+    before.is_still(&house.tree().without_notes(), version);
+}

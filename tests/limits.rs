@@ -333,3 +333,82 @@ fn basic_authentication_is_not_guessed_by_asking_many_times_at_once() {
     let statuses = burst(|_| try_from("192.0.2.2", &right));
     assert!(statuses.iter().all(|status| *status == statuses[0] && *status < 400), "{statuses:?}");
 }
+
+/// How long the slowest but two of sixty acts of somebody's took.
+fn pace(guest: &Guest) -> Duration {
+    let act = |n: usize| {
+        let started = Instant::now();
+        guest.get("/api/v1/me").expect(200);
+        guest.saves(&json!({ "n": n })).expect(200);
+        guest.get("/api/v1/characters").expect(200);
+        started.elapsed()
+    };
+    let mut times: Vec<Duration> = (0..60).map(act).collect();
+    times.sort_unstable();
+    times[57]
+}
+
+/// T17, one person cannot slow the others: two thousand expressions that are hard to try, over a message of a megabyte.
+#[test]
+fn hard_lorebooks_are_bounded_and_slow_nobody_else() {
+    let house = TestHouse::open();
+    let (ada, bob) = (house.moves_in("ada"), house.moves_in("bob"));
+    ada.post("/api/v1/characters/assistant", json!({})).expect(201);
+    let hard = |n: usize| match n % 3 {
+        0 => format!("/[ab]*a[ab]{{{}}}[^ab]*(?=e)|x{n}/", 800 + n % 50),
+        1 => format!("/(\\p{{L}}+\\s){{5}}x{n}/i"),
+        _ => format!("/(?=.*fox{n})(?=.*dog).*/"),
+    };
+    let entries: serde_json::Map<String, serde_json::Value> = (0..2000)
+        .map(|n| {
+            (n.to_string(), json!({ "uid": n, "key": [hard(n), "k".repeat(5000)], "content": format!("entry {n}") }))
+        })
+        .chain([("2000".to_owned(), json!({ "uid": 2000, "key": ["bab"], "order": 1, "content": "found by a word" }))])
+        .collect();
+    ada.put("/api/v1/lorebooks/hard", json!({ "entries": entries })).expect(201);
+    let head = json!({ "chat_metadata": { "world_info": "hard" } });
+    let said =
+        json!({ "name": "Ada", "is_user": true, "mes": "ab".repeat(512 * 1024), "send_date": "2026-11-22T10:00:00Z" });
+    let folder = house.path("ada/chats/Assistant");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("talk.jsonl"), format!("{head}\n{said}\n")).unwrap();
+    let asked = json!({
+        "character": "Assistant", "chat": "talk", "kind": "reply", "connection": "echo", "text": "bab",
+        "parameters": { "context": 2_000_000 },
+    });
+
+    let started = Instant::now();
+    let one = ada.post("/api/v1/prompts", asked.clone()).expect(200);
+    println!("one prompt: {:?}, {}", started.elapsed(), one.json()["leftOut"]);
+    let quiet = pace(&bob);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let shown: Vec<_> = (0..12)
+            .map(|_| {
+                let (ada, over, asked) = (ada.copy(), &over, &asked);
+                scope.spawn(move || {
+                    let mut statuses = Vec::new();
+                    while statuses.is_empty() || !over.load(Ordering::SeqCst) {
+                        let answer = ada.post("/api/v1/prompts", asked.clone());
+                        if answer.status == 200 {
+                            let shown = answer.json();
+                            assert!(shown["leftOut"]["keys"].as_u64() > Some(1000), "{}", shown["leftOut"]);
+                            assert!(answer.text().contains("found by a word"), "words are looked for as before");
+                        } else {
+                            answer.clone().expect_error(429, "too_many");
+                            std::thread::sleep(Duration::from_millis(100));
+                        }
+                        statuses.push(answer.status);
+                    }
+                    statuses
+                })
+            })
+            .collect();
+        let loaded = pace(&bob);
+        over.store(true, Ordering::SeqCst);
+        let statuses: Vec<u16> = shown.into_iter().flat_map(|one| one.join().unwrap()).collect();
+        println!("quiet {quiet:?}, loaded {loaded:?}, {statuses:?}");
+        assert!(loaded < 10 * quiet + Duration::from_secs(1), "quiet {quiet:?}, loaded {loaded:?}");
+        assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
+    });
+}

@@ -29,8 +29,17 @@ function set(element, name, value) {
   } else if (name === "style" || name.startsWith("on")) {
     throw new TypeError(`${name} is not set as an attribute here`);
   } else {
-    element.setAttribute(name, value === true ? "" : String(value));
+    element.setAttribute(name, value === true ? "" : unturned(String(value)));
   }
+}
+
+/**
+ * A text without marks that turn the direction of whatever stands beside it: they come in names that others chose, and
+ * names stand in the midst of sentences. Letters have their direction without them.
+ * @param {string} text
+ */
+export function unturned(text) {
+  return text.replace(/[\u202A-\u202E\u2066-\u2069]/g, "");
 }
 
 /** @param {(Child | Child[])[]} children @returns {(Node | string)[]} */
@@ -39,7 +48,7 @@ function nodes(children) {
   const out = [];
   for (const child of children.flat()) {
     if (child === null || child === undefined || child === false) continue;
-    out.push(child instanceof Node ? child : String(child));
+    out.push(child instanceof Node ? child : unturned(String(child)));
   }
   return out;
 }

@@ -30,6 +30,14 @@ export function keepDraft(name, draft) {
   }
 }
 
+/** Lets a draft follow what it belongs to, where that has another name now. @param {string} from @param {string} to */
+export function moveDraft(from, to) {
+  const draft = readDraft(from);
+  if (!draft || from === to) return;
+  keepDraft(to, draft);
+  keepDraft(from, null);
+}
+
 /** @param {string} begin @returns {string[]} */
 function kept(begin) {
   try {

@@ -128,8 +128,14 @@ export function form({ body, submit, danger = false, beside = [], run }) {
   return { root, button, error };
 }
 
-/** Says in `place` what went wrong; a "wait" counts down. @param {HTMLElement} place @param {unknown} reason */
+/** Says in `place`, and brings into sight, what went wrong; a "wait" counts down. @param {HTMLElement} place @param {unknown} reason */
 export function complain(place, reason) {
+  tell(place, reason);
+  place.scrollIntoView({ block: "nearest" });
+}
+
+/** @param {HTMLElement} place @param {unknown} reason */
+function tell(place, reason) {
   if (reason instanceof Refusal) {
     if (reason.message) fill(place, h("div", { class: "alert" }, icon("warn"), reason.message));
     return;

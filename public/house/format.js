@@ -1,6 +1,6 @@
 // Numbers and moments as people read them: sizes, counts, "3 minutes ago", and what a browser calls itself.
 
-const units = ["bytes", "KB", "MB", "GB", "TB"];
+const units = ["bytes", "kB", "MB", "GB", "TB"];
 
 /** @param {number} bytes */
 export function size(bytes) {
@@ -32,6 +32,21 @@ export const fullDate = (ms) => formatted(moments, ms);
 
 /** The day alone. @param {number} ms */
 export const day = (ms) => formatted(days, ms);
+
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const thisYear = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
+const otherYear = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
+
+/** "today 14:05", "yesterday 9:30", "3 Nov, 14:05", and with the year where it is another. @param {number} ms @param {number} [now] */
+export function moment(ms, now = Date.now()) {
+  const [then, today] = [new Date(ms), new Date(now)];
+  if (Number.isNaN(then.getTime())) return "";
+  const yesterday = new Date(today.getFullYear(), today.getMonth(), today.getDate() - 1);
+  const isOn = (/** @type {Date} */ date) => then.toDateString() === date.toDateString();
+  if (isOn(today)) return `${relative.format(0, "day")} ${clock.format(then)}`;
+  if (isOn(yesterday)) return `${relative.format(-1, "day")} ${clock.format(then)}`;
+  return (then.getFullYear() === today.getFullYear() ? thisYear : otherYear).format(then);
+}
 
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const steps = [

@@ -9,6 +9,8 @@ import { icon } from "./icons.js";
 import { errorPanel, isSignedOut, loginPath, say, sorry } from "./messages.js";
 import { beInstallable } from "./pwa.js";
 import { themeButton } from "./theme.js";
+import { keepAs } from "./trash.js";
+import { followKeyboard } from "./viewport.js";
 
 /** @import {House, Me} from "./types.js" */
 
@@ -34,7 +36,7 @@ const rooms = [
   { path: "/chat", drawing: "chat", words: "Chat", place: "first" },
   { path: "/characters", drawing: "cards", words: "Characters", place: "first" },
   { path: "/search", drawing: "search", words: "Search", place: "first" },
-  { path: "/connections", drawing: "plug", words: "Models", place: "wide" },
+  { path: "/connections", drawing: "plug", words: "Connections", place: "wide" },
   { path: "/personas", drawing: "mask", words: "Personas", place: "more" },
   { path: "/lorebooks", drawing: "scroll", words: "Lorebooks", place: "more" },
   { path: "/trash", drawing: "trash", words: "Trash", place: "more" },
@@ -193,6 +195,7 @@ export async function openPage(place, draw, { stranger = false } = {}) {
       location.replace(loginPath());
       return;
     }
+    keepAs(known);
     beam(known);
     if (foot) fill(foot, h("p", null, `${known.name} ${known.version}. Your files stay in this house.`));
     sayWhatWasLeft();
@@ -250,6 +253,7 @@ export function defineSection(name, draw) {
 }
 
 beInstallable();
+followKeyboard();
 
 // A page that the browser kept in memory would show, after signing out, what was there before: load it anew.
 addEventListener("pageshow", (event) => {

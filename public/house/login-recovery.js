@@ -39,11 +39,12 @@ export function recovery(known, handle, signIn, back) {
       h(
         "p",
         null,
-        `That happens. A code of ${known.recoveryCodeLength} digits will be written on the server's console: the window where the house runs. Ask whoever runs it to read it to you.`,
+        `Here you set a new one. A code of ${known.recoveryCodeLength} digits is written on the server's console, the window or log of the program on its machine; ask whoever runs it to read the code to you.`,
       ),
       made.root,
       forTheHost(handle),
     );
+    who.input.focus();
   };
 
   /** @param {string} name */
@@ -80,7 +81,7 @@ export function recovery(known, handle, signIn, back) {
       h(
         "p",
         { role: "status" },
-        `If ${name} lives here, a code now stands on the server's console. It is good for five minutes and for one use.`,
+        `If there is an account ${name}, a code now stands on the server's console. It is good for five minutes and for one use.`,
       ),
       made.root,
       h("p", { class: "aside" }, again),

@@ -10,6 +10,7 @@ export function planView(plan) {
   // A part that is already as in the backup needs no choice: bringing it back would change nothing.
   const parts = plan.parts.filter((part) => part.add + part.replace + part.remove > 0);
   const same = plan.parts.filter((part) => !parts.includes(part)).map((part) => part.title);
+  const list = (/** @type {string[]} */ titles) => titles.map(small).join("; ");
   const ticks = parts.map((part) => h("input", { type: "checkbox", checked: true, "aria-label": part.title }));
   const chosenParts = () => parts.filter((_, i) => ticks[i].checked);
   const root = h(
@@ -20,9 +21,9 @@ export function planView(plan) {
     parts.length > 0 && table(parts, ticks),
     parts.length === 0 &&
       h("p", { class: "empty" }, "Nothing to bring back: all of it is here already, just as in the backup."),
-    parts.length > 0 && same.length > 0 && h("p", { class: "hint" }, `Already as in the backup: ${same.join(", ")}.`),
+    parts.length > 0 && same.length > 0 && h("p", { class: "hint" }, `Already as in the backup: ${list(same)}.`),
     plan.notIncluded.length > 0 &&
-      h("p", { class: "hint" }, `Not in this backup, and left as they are: ${plan.notIncluded.join(", ")}.`),
+      h("p", { class: "hint" }, `Not in this backup, and left as they are: ${list(plan.notIncluded)}.`),
   );
   return {
     root,
@@ -37,6 +38,9 @@ export function planView(plan) {
     },
   };
 }
+
+/** A title within a sentence. @param {string} title */
+const small = (title) => title.charAt(0).toLowerCase() + title.slice(1);
 
 /** @param {boolean} verified */
 function trust(verified) {

@@ -15,7 +15,7 @@ import "./tk-undo.js";
 /** The section `id` is filled by the element `tk-id`.
  * @type {[id: string, drawing: import("./icons.js").IconName, title: string, words: string][]} */
 const sections = [
-  ["profile", "person", "Profile", "How the others in the house see you."],
+  ["profile", "person", "Profile", "Your name and your picture."],
   ["password", "key", "Password", "Keeps your room to yourself."],
   ["snapshots", "book", "Settings snapshots", "Earlier states of your settings, to look at and to go back to."],
   [
@@ -42,11 +42,13 @@ const sections = [
 ];
 
 define("tk-account", (element) =>
-  openPage(element, (place) => {
+  openPage(element, (place, known) => {
+    // Without accounts there is no session to end. A password can be set before they are switched on.
+    const shown = sections.filter(([id]) => known.accounts || id !== "sessions");
     const links = new Map(
-      sections.map(([id, drawing, title]) => [id, h("a", { href: `#${id}` }, icon(drawing), h("span", null, title))]),
+      shown.map(([id, drawing, title]) => [id, h("a", { href: `#${id}` }, icon(drawing), h("span", null, title))]),
     );
-    const drawn = sections.map(([id, , title, words]) => {
+    const drawn = shown.map(([id, , title, words]) => {
       const body = document.createElement(`tk-${id}`);
       const section = h(
         "section",
@@ -59,7 +61,14 @@ define("tk-account", (element) =>
     });
     fill(
       place,
-      h("h1", null, "Your account"),
+      h("h1", null, "Account"),
+      !known.accounts &&
+        h(
+          "p",
+          { class: "state open" },
+          icon("open"),
+          h("span", null, "Accounts are switched off: whoever reaches this house is this user. ", h("code", null, "enableUserAccounts: true"), " in config.yaml switches them on."),
+        ),
       h(
         "div",
         { class: "with-side" },

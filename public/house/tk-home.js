@@ -6,6 +6,7 @@ import { maySeeUsers, meOf, openPage, portrait, roleName } from "./frame.js";
 import { icon } from "./icons.js";
 import { follow } from "./live.js";
 import { chatPath, smallPicture } from "./shelf/parts.js";
+import { forDays } from "./trash.js";
 
 /** @typedef {{character: string, characterName: string, groupName?: string, avatar?: string, chat: string, modified: number, preview?: string, generation?: string | null}} ChatItem */
 
@@ -59,9 +60,9 @@ define("tk-home", (element) =>
             h(
               "p",
               { class: "lead" },
-              `Signed in as ${me.handle}`,
-              me.role === "user" ? "" : `, ${roleName(me.role).toLowerCase()} of this house`,
-              ".",
+              known.accounts
+                ? `Signed in as ${me.handle}${me.role === "user" ? "" : `, ${roleName(me.role).toLowerCase()} of this house`}.`
+                : "This house has no accounts: whoever reaches it is you.",
             ),
           ),
         ),
@@ -72,10 +73,19 @@ define("tk-home", (element) =>
         { class: "doors" },
         door("/chat", "chat", "Chat", "Sit down and talk; the reply goes on when you put the phone away."),
         door("/characters", "cards", "Characters", "Everyone you can talk to. Bring cards in, write your own."),
-        door("/connections", "plug", "Models", "Who answers: on this machine, or a provider you have a key for."),
-        door("/account", "key", "Your account", "Name and picture, password, backups, sessions, API keys."),
+        door("/connections", "plug", "Connections", "The models that answer: on this machine, or at a provider you have a key for."),
+        door("/search", "search", "Search", "Everything that was said, as you type."),
+        door("/personas", "mask", "Personas", "Who you are in the chats: names, faces, a few words about you."),
+        door("/lorebooks", "scroll", "Lorebooks", "What the model should know when it comes up."),
+        door("/trash", "trash", "Trash", forDays() ? `What you deleted; it can be brought back ${forDays()}.` : "This house keeps nothing of what is deleted."),
+        door(
+          "/account",
+          "person",
+          "Account",
+          known.accounts ? "Name and picture, password, backups, sessions, API keys." : "Name and picture, password, backups, snapshots, API keys.",
+        ),
         maySeeUsers(me) &&
-          door("/users", "people", "The people", "Who lives here, what they may do, and how to let someone new in."),
+          door("/users", "people", "Users", known.accounts ? "Who lives here, what they may do, and how to let someone new in." : "One, as long as accounts are off. How to have more."),
       ),
     );
     follow(["chat", "chats", "characters"], () => takeUp(recent));

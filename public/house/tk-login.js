@@ -25,7 +25,10 @@ async function signIn(handle, password) {
 
 /** @param {HTMLElement} place @param {House} known @param {string} [handle] */
 function draw(place, known, handle = "") {
-  const back = () => draw(place, known);
+  const back = () => {
+    draw(place, known);
+    /** @type {HTMLElement | null} */ (place.querySelector("input, button"))?.focus();
+  };
   const forgot = (/** @type {string} */ who) => {
     fill(place, doorway(known, recovery(known, who, signIn, back)));
     place.querySelector("input")?.focus();

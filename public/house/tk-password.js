@@ -46,14 +46,16 @@ function accountPassword(place, me, known) {
       "p",
       { class: `state ${known.accounts && me.hasPassword ? "good" : "open"}` },
       icon(known.accounts && me.hasPassword ? "locked" : "open"),
-      known.accounts
-        ? me.hasPassword
-          ? "Your door is locked with a password."
-          : "Your door is open: anyone who reaches this house can come in as you."
-        : "This house asks nobody for a password: whoever reaches it comes in. Accounts are switched on in config.yaml (enableUserAccounts).",
+      passwordState(known.accounts, me.hasPassword),
     ),
     made.root,
   );
+}
+
+/** @param {boolean} accounts @param {boolean} has */
+function passwordState(accounts, has) {
+  if (!accounts) return `Nobody is asked for a password while accounts are off. ${has ? "Yours is kept" : "One that you set now counts"} for when they are on.`;
+  return has ? "Your door is locked with a password." : "Your door is open: anyone who reaches this house can come in as you.";
 }
 
 /** @param {HTMLElement} place @param {Me} me @param {House} known */

@@ -16,6 +16,10 @@ define("tk-users", (element) =>
       fill(place, notForYou());
       return;
     }
+    if (!known.accounts) {
+      fill(place, noAccounts());
+      return;
+    }
     const list = h("div", null);
     const load = () => show(list, () => draw(load), "Calling everyone in…");
     fill(
@@ -26,7 +30,7 @@ define("tk-users", (element) =>
         h(
           "div",
           null,
-          h("h1", null, "The people"),
+          h("h1", null, "Users"),
           h("p", { class: "section-words" }, "Everyone who has a room in this house."),
         ),
         h(
@@ -41,6 +45,23 @@ define("tk-users", (element) =>
     return load();
   }),
 );
+
+/** Accounts are off: what that means, and what to set to have them. */
+function noAccounts() {
+  return h(
+    "div",
+    { class: "sheet narrow" },
+    h("h1", null, "Users"),
+    h(
+      "p",
+      null,
+      "Accounts are switched off: there is one user, and whoever reaches this house is that one. Nobody is asked for a name or a password.",
+    ),
+    h("p", null, "To have several users, each with a folder, a password and rights of their own, set this in config.yaml and start the server anew:"),
+    h("pre", { tabindex: "0" }, "enableUserAccounts: true"),
+    h("p", { class: "hint" }, "What is here now stays, as the folder of the first user. Set a password for it before you let others in."),
+  );
+}
 
 function notForYou() {
   return h(
@@ -66,7 +87,7 @@ async function draw(again) {
     h(
       "table",
       { class: "cards users", role: "table" },
-      h("caption", { class: "unseen" }, "People of this house"),
+      h("caption", { class: "unseen" }, "Users of this house"),
       h(
         "thead",
         null,

@@ -21,6 +21,8 @@
  * @property {boolean} accounts
  * @property {"none" | "picker" | "discreet"} login
  * @property {number} recoveryCodeLength
+ * @property {number} trashDays for how many days what was deleted is kept
+ * @property {number} undoDays for how many days undo points and the folders of deleted accounts are
  * @property {Person[]} [people]
  * @property {Me | null} me
  *

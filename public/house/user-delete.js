@@ -4,6 +4,7 @@ import { askDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { field, refuse } from "./form.js";
 import { say } from "./messages.js";
+import { foldersForDays } from "./trash.js";
 
 /** @import {User} from "./types.js" */
 
@@ -43,7 +44,7 @@ export function deleteUser(user, again) {
             "span",
             null,
             "Move it to the trash",
-            h("span", { class: "hint" }, "It is kept there for 30 days, then gone."),
+            h("span", { class: "hint" }, foldersForDays() ? `It is kept there ${foldersForDays()}, then gone.` : "This house keeps nothing there: it is gone soon after."),
           ),
         ),
       ),
@@ -56,7 +57,7 @@ export function deleteUser(user, again) {
       await del(`/api/v1/users/${encodeURIComponent(user.handle)}?data=${remove.checked ? "remove" : "keep"}`);
       say(
         remove.checked
-          ? `${user.name} has left; the data are in the trash for 30 days.`
+          ? `${user.name} has left; the data are in the trash ${foldersForDays()}.`
           : `${user.name} has left; the data are kept.`,
       );
       await again();

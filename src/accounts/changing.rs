@@ -54,8 +54,27 @@ impl<'a> By<'a> {
 pub enum OldPassword<'a> {
     /// It was asked for; this was typed.
     Typed(&'a str),
-    /// It was not asked for: an admin sets a password.
+    /// It was not asked for: somebody sets another's password.
     NotAsked,
+    /// SillyTavern's client asks everybody but admins; this was typed, if anything.
+    AskedUnlessAdmin(&'a str),
+}
+
+impl<'a> OldPassword<'a> {
+    /// What has to be the password of `target` before `actor` sets another. One's own takes the old one, lest a stolen
+    /// session become a stolen account; only of SillyTavern's client that cannot be had where an admin uses it.
+    fn to_confirm(self, actor: &Account, target: &Account) -> Result<Option<&'a str>> {
+        let own = actor.handle == target.handle;
+        match self {
+            Self::Typed(old) => Ok(Some(old)),
+            Self::AskedUnlessAdmin(old) => Ok((own && actor.role != Role::Admin).then_some(old)),
+            Self::NotAsked if own && target.password.is_some() => Err(Error::forbidden(
+                "not_yourself",
+                "Change your own password on your account page, with the old one.",
+            )),
+            Self::NotAsked => Ok(None),
+        }
+    }
 }
 
 /// A change that an admin makes to an account. What is `None` stays.
@@ -174,7 +193,7 @@ impl Accounts {
             None => return Err(Error::forbidden("forbidden", "Unauthorized")),
         };
         By::Person(actor.actor(), &origin).may_manage(&target)?;
-        if let OldPassword::Typed(old) = old {
+        if let Some(old) = old.to_confirm(actor, &target)? {
             self.confirm_password(&target, old, visitor).await?;
         }
         let hash = self.hash(new).await?;

@@ -94,6 +94,7 @@ pub fn run(common: &Common, options: Options) -> Result<()> {
 }
 
 async fn open(app: Arc<App>, tls: Option<Arc<Tls>>) -> Result<()> {
+    live_with_file_limits();
     let listeners = bind(&app.config).await?;
     let state = State::new(Arc::clone(&app), CancellationToken::new())?;
     app.events.record(Event::new(What::Started, &Origin::default()).with("version", env!("CARGO_PKG_VERSION")));
@@ -219,6 +220,20 @@ async fn told_to_stop(tls: Option<Arc<Tls>>) {
 async fn told_to_stop(_: Option<Arc<Tls>>) {
     let _ = tokio::signal::ctrl_c().await;
 }
+
+/// Where files have a limit (`ulimit -f`), the system ends a process that goes beyond it, unless it listens to the signal:
+/// then the write fails as on a full disk. Listening once holds for good.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
+fn live_with_file_limits() {
+    const FILE_TOO_LARGE: i32 = 25;
+    let kind = tokio::signal::unix::SignalKind::from_raw(FILE_TOO_LARGE);
+    if let Err(error) = tokio::signal::unix::signal(kind) {
+        tracing::warn!(%error, "a file that reaches the limit of this process will end it");
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "macos")))]
+fn live_with_file_limits() {}
 
 fn tell_warnings(loaded: &Loaded) {
     for warning in &loaded.warnings {

@@ -33,6 +33,16 @@ impl ByteSize {
     pub const fn bytes(self) -> u64 {
         self.0
     }
+
+    /// As one tells it to people: rounded, and in the unit that they count in.
+    pub fn in_words(self) -> String {
+        const SPOKEN: [&str; 4] = ["TB", "GB", "MB", "kB"];
+        let Some(((_, size), unit)) = UNITS.iter().zip(SPOKEN).find(|((_, size), _)| self.0 >= *size) else {
+            return format!("{} bytes", self.0);
+        };
+        let (whole, tenths) = (self.0 / size, self.0 % size * 10 / size);
+        if whole < 10 && tenths > 0 { format!("{whole}.{tenths} {unit}") } else { format!("{whole} {unit}") }
+    }
 }
 
 /// The text is not a [`ByteSize`].
@@ -116,6 +126,17 @@ mod tests {
     #[case("1t", 1 << 40)]
     fn reads(#[case] text: &str, #[case] bytes: u64) {
         assert_eq!(text.parse(), Ok(ByteSize(bytes)));
+    }
+
+    #[rstest]
+    #[case(0, "0 bytes")]
+    #[case(900, "900 bytes")]
+    #[case(64 << 10, "64 kB")]
+    #[case((1 << 20) + (1 << 19), "1.5 MB")]
+    #[case(100 << 20, "100 MB")]
+    #[case(u64::MAX, "16777215 TB")]
+    fn is_told(#[case] bytes: u64, #[case] words: &str) {
+        assert_eq!(ByteSize(bytes).in_words(), words);
     }
 
     #[rstest]

@@ -17,6 +17,8 @@ pub struct Models {
     pub first_word_timeout: u32,
     /// Seconds of silence in the middle of an answer. Default `120`.
     pub silence_timeout: u32,
+    /// Seconds that an answer may take in all; what has come by then is kept. Default `3600`.
+    pub reply_timeout: u32,
     /// Replies that one connection writes at once; further ones wait, and people take turns. Default `4`.
     pub per_connection: u32,
     /// Replies that one person has under way or waiting. Default `4`.
@@ -29,6 +31,7 @@ impl Default for Models {
             allow_private_hosts: PrivateHosts::usual_servers(),
             first_word_timeout: 600,
             silence_timeout: 120,
+            reply_timeout: 3600,
             per_connection: 4,
             per_user: 4,
         }
@@ -44,5 +47,10 @@ impl Models {
     /// How long an answer may pause.
     pub fn silence(&self) -> Duration {
         Duration::from_secs(self.silence_timeout.into())
+    }
+
+    /// How long an answer may take in all.
+    pub fn reply(&self) -> Duration {
+        Duration::from_secs(self.reply_timeout.into())
     }
 }

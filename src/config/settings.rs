@@ -173,6 +173,7 @@ impl Config {
         within("recovery.codeLength", self.recovery.code_length, 4, 10)?;
         within("models.firstWordTimeout", self.models.first_word_timeout, 1, 86_400)?;
         within("models.silenceTimeout", self.models.silence_timeout, 1, 86_400)?;
+        within("models.replyTimeout", self.models.reply_timeout, 1, 604_800)?;
         within("models.perConnection", self.models.per_connection, 1, 1000)?;
         within("models.perUser", self.models.per_user, 1, 1000)?;
         within("backups.undoDays", self.backups.undo_days, 0, 3650)?;

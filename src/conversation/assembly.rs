@@ -95,7 +95,7 @@ impl Assembly<'_, '_> {
                 pieces = again;
             }
         }
-        let mut left_out = LeftOut { lore: active.left_out, ..LeftOut::default() };
+        let mut left_out = LeftOut { lore: active.left_out, keys: active.untried, ..LeftOut::default() };
         pieces.extend(self.placed_lore(&mut active));
         self.tell_story(&mut pieces);
         let room = self.room_beside(&pieces, newest)?;

@@ -24,6 +24,7 @@ use crate::models::{self, Ask, Connection, ConnectionId, Connections, Image, Par
 use crate::pictures::PictureKind;
 use crate::random;
 use crate::store::{FileName, Folder, Handle, Place, Store};
+use crate::values;
 
 /// Of the room there is, kept free for an answer whose length nobody limited, in tokens.
 pub(super) const RESERVE: usize = 1024;
@@ -35,8 +36,9 @@ const SHORT: usize = 8;
 const PICTURES: usize = 8;
 /// A larger picture is not sent, in bytes.
 const PICTURE: u64 = 8 * 1024 * 1024;
-/// The largest lorebook.
-const BOOK: u64 = 64 * 1024 * 1024;
+/// All lorebooks of a prompt together, in bytes and in values.
+const BOOKS: u64 = 64 * 1024 * 1024;
+const BOOK_VALUES: usize = 3_000_000;
 
 /// The rooms from which a prompt is gathered.
 pub struct Sources {
@@ -289,7 +291,7 @@ impl Sources {
         Some(Image { mime: kind.mime().to_owned(), bytes: Bytes::from(bytes) })
     }
 
-    /// All lorebooks that have to do with this chat. One that is gone or damaged is left out.
+    /// All lorebooks that have to do with this chat. One that is gone, damaged or too large is left out.
     pub(super) fn books(
         &self,
         handle: &Handle,
@@ -306,13 +308,13 @@ impl Sources {
         named.extend(choices.books_of(id.as_str()).into_iter().map(|name| (name, Source::Character)));
         named.extend(choices.books().into_iter().map(|name| (name, Source::Global)));
         let mut seen = Vec::new();
-        let mut books = Vec::new();
+        let (mut books, mut room) = (Vec::new(), (BOOKS, BOOK_VALUES));
         for (name, source) in named {
             if seen.contains(&name) {
                 continue;
             }
             seen.push(name);
-            books.extend(self.book(handle, name).map(|json| Book::parse(name, source, &json)));
+            books.extend(self.book(handle, name, &mut room).map(|json| Book::parse(name, source, &json)));
         }
         // A book that the card names takes the place of the one inside it, which is where it came from.
         let has_its_own = books.iter().any(|book| book.source == Source::Character && book.name == card.world());
@@ -322,10 +324,12 @@ impl Sources {
         books
     }
 
-    fn book(&self, handle: &Handle, name: &str) -> Option<Value> {
+    /// A book, if it fits into the room that is left, which becomes less.
+    fn book(&self, handle: &Handle, name: &str, room: &mut (u64, usize)) -> Option<Value> {
         let file = FileName::parse(&format!("{name}.json")).ok()?;
         let place = Place::of(handle).folder(Folder::WORLDS).file(&file);
-        let text = self.store.read_at_most(&place, BOOK).ok()?;
+        let text = self.store.read_at_most(&place, room.0).ok()?;
+        *room = (room.0 - text.len() as u64, room.1.checked_sub(values::count(&text))?);
         serde_json::from_slice(&text).ok()
     }
 }

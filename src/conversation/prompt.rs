@@ -37,6 +37,8 @@ pub struct LeftOut {
     pub examples: usize,
     /// Lorebook entries whose keys were found.
     pub lore: usize,
+    /// Keys of lorebooks that were not tried, because they are too long, too hard or too many.
+    pub keys: usize,
 }
 
 /// A prompt that is ready to be sent.

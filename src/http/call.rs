@@ -22,6 +22,7 @@ use super::state::State;
 use super::table::Params;
 use crate::accounts::{Account, By, Session, Visitor};
 use crate::blocking::blocking;
+use crate::config::ByteSize;
 use crate::error::{Error, Kind, Result};
 use crate::events::Origin;
 use crate::store::{FileName, Handle, Version};
@@ -354,7 +355,11 @@ fn no_room() -> Error {
 }
 
 fn too_large(limit: u64) -> Error {
-    Error::new(Kind::TooLarge, "too_large", format!("That is too large: at most {limit} bytes are taken here."))
+    Error::new(
+        Kind::TooLarge,
+        "too_large",
+        format!("That is too large: at most {} is taken here.", ByteSize(limit).in_words()),
+    )
 }
 
 #[cfg(test)]

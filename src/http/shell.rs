@@ -25,7 +25,7 @@ pub struct Page {
     module: &'static str,
     /// Its styles in `/house/`, without the ending, beside those that every page has.
     styles: &'static [&'static str],
-    /// Whether it fills the window, and so has to give way to the keyboard of a phone.
+    /// Whether it fills the window, and never scrolls as a whole.
     fills: bool,
 }
 
@@ -34,13 +34,13 @@ pub struct Page {
 pub static PAGES: [Page; 11] = [
     page("/", "the first page", "Home", "tk-home", &["home"]),
     page("/login", "the login screen", "Sign in", "tk-login", &["login"]),
-    page("/account", "the account page; sends strangers to the login screen", "Your account", "tk-account", &["account"]),
-    page("/users", "the page of people; sends strangers to the login screen", "The people", "tk-users", &["account", "users"]),
-    Page { fills: true, ..page("/chat", "the chat page; sends strangers to the login screen", "Chat", "chat/tk-chat", &["chat/chat"]) },
+    page("/account", "the account page; sends strangers to the login screen", "Account", "tk-account", &["account"]),
+    page("/users", "the page of users; sends strangers to the login screen", "Users", "tk-users", &["account", "users"]),
+    Page { fills: true, ..page("/chat", "the chat page; sends strangers to the login screen", "Chat", "chat/tk-chat", &["chat/chat", "chat/side", "chat/log", "chat/words", "chat/composer"]) },
     page("/characters", "the page of characters; sends strangers to the login screen", "Characters", "shelf/tk-characters", &["account", "shelf/shelf", "shelf/characters", "shelf/entries"]),
     page("/personas", "the page of personas; sends strangers to the login screen", "Personas", "shelf/tk-personas", &["account", "shelf/shelf", "shelf/characters"]),
     page("/lorebooks", "the page of lorebooks; sends strangers to the login screen", "Lorebooks", "shelf/tk-lorebooks", &["shelf/shelf", "shelf/entries"]),
-    page("/connections", "the page of models; sends strangers to the login screen", "Models", "shelf/tk-connections", &["shelf/shelf", "shelf/connections"]),
+    page("/connections", "the page of connections; sends strangers to the login screen", "Connections", "shelf/tk-connections", &["shelf/shelf", "shelf/connections"]),
     page("/search", "the page to search chats; sends strangers to the login screen", "Search", "shelf/tk-search", &["shelf/shelf", "shelf/search"]),
     page("/trash", "the page of the trash; sends strangers to the login screen", "Trash", "shelf/tk-trash", &["shelf/shelf"]),
 ];
@@ -66,11 +66,9 @@ impl Page {
 
     fn html(&self) -> String {
         let element = self.module.rsplit('/').next().unwrap_or(self.module);
-        let (keyboard, class) =
-            if self.fills { (", interactive-widget=resizes-content", r#" class="in-chat""#) } else { ("", "") };
+        let class = if self.fills { r#" class="in-chat""# } else { "" };
         shell(self.title, self.styles)
             .replace("{script}", &format!(r#"<script type="module" src="/house/{}.js"></script>"#, self.module))
-            .replace("{keyboard}", keyboard)
             .replace("{class}", class)
             .replace("{busy}", r#" aria-busy="true""#)
             .replace("{content}", &ELEMENT.replace("{element}", element))
@@ -79,7 +77,7 @@ impl Page {
 
 /// The page for addresses of nothing.
 fn missing() -> String {
-    let bare = ["{script}", "{keyboard}", "{class}", "{busy}"];
+    let bare = ["{script}", "{class}", "{busy}"];
     let shell = bare.iter().fold(shell("No such room", &["login"]), |html, place| html.replace(place, ""));
     shell.replace("{content}", MISSING)
 }

@@ -27,6 +27,8 @@ use crate::turns::Turns;
 
 /// Large bodies at once: each can take several times its size until it is saved.
 const LARGE_BODIES: usize = 3;
+/// Prompts that are being looked at at once.
+const PROMPTS: usize = 256;
 /// Chats that are being downloaded at once.
 const EXPORTS: usize = 24;
 
@@ -56,6 +58,8 @@ pub struct State {
     pub large_bodies_of: Turns<Option<Handle>>,
     /// Who downloads how many chats: each keeps a thread waiting.
     pub exports: Shares<Handle>,
+    /// Who looks at how many prompts at once.
+    pub prompts: Shares<Handle>,
     /// Who is uploading an archive: one at a time for each person.
     pub uploads: Mutex<HashSet<Handle>>,
     /// Whether anyone on the network can reach the sign-in.
@@ -81,6 +85,7 @@ impl State {
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
             large_bodies_of: Turns::default(),
             exports: Shares::new(EXPORTS),
+            prompts: Shares::new(PROMPTS),
             uploads: Mutex::default(),
             newcomers: FirstSight::default(),
             strangers: FirstSight::default(),

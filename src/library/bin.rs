@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::changes::{Change, Changes};
+use super::chats::dates;
 use crate::clock;
 use crate::error::{Error, Kind, Result};
 use crate::mutex::lock;
@@ -105,6 +106,9 @@ pub struct Discarded {
     pub name: String,
     /// What it belongs to.
     pub of: Option<String>,
+    /// The moment that it is named after, if it is a chat that is, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begun: Option<i64>,
     /// Bytes.
     pub size: u64,
     /// When it was deleted, in milliseconds since 1970.
@@ -458,6 +462,7 @@ impl Bin {
             kind: record.kind,
             name: record.name.clone(),
             of: record.of.clone(),
+            begun: record.of.as_ref().and_then(|_| dates::in_name(&record.name)),
             size: record.size,
             deleted: record.deleted,
             expires: self.expires(record),

@@ -181,5 +181,15 @@ pub enum Piece {
     End(Finish),
 }
 
+impl Piece {
+    /// How many bytes of words there are in it.
+    pub fn length(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Reasoning(text) => text.len(),
+            Self::Usage(_) | Self::End(_) => 0,
+        }
+    }
+}
+
 /// An answer. Dropping it stops the model.
 pub type Pieces = Pin<Box<dyn Stream<Item = Result<Piece>> + Send>>;

@@ -11,7 +11,7 @@ use futures_util::stream::unfold;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::frames::{Frame, Framing};
+use super::frames::{Frame, Framing, is_crowded};
 use super::stops::Stops;
 use super::think::Thinking;
 use super::words::{Problem, Words};
@@ -21,8 +21,10 @@ use crate::error::{Error, Result};
 
 /// The largest answer, in bytes as they come in, all fields included.
 const MAX_ANSWER: usize = 64 << 20;
+/// The most that it may say, in bytes: beyond what a reply may have, and so that nobody's memory is filled.
+const MAX_SAID: usize = 8 << 20;
 /// The largest list of models and the like.
-const MAX_DOCUMENT: usize = 16 << 20;
+const MAX_DOCUMENT: usize = 8 << 20;
 /// As much of a refusal as is read.
 const MAX_REFUSAL: usize = 256 << 10;
 /// How long a list or a refusal may take.
@@ -37,6 +39,8 @@ pub(super) struct Waits {
     pub(super) first_word: Duration,
     /// For anything at all, once something has come.
     pub(super) silence: Duration,
+    /// For the end, whatever comes.
+    pub(super) reply: Duration,
 }
 
 /// A question in a dialect, ready to be sent.
@@ -144,13 +148,23 @@ pub(super) async fn ask(
     waits: Waits,
     begun: &str,
 ) -> Result<Pieces> {
+    let begun_at = Instant::now();
+    let sending = send(egress, reach, &mut prepared, &words, waits);
+    let response = tokio::time::timeout(waits.reply, sending).await.map_err(|_| words.silent())??;
+    let answer = Answer::new(response, prepared, words, waits, begun, begun_at);
+    answer.check_type()?;
+    Ok(Box::pin(unfold(answer, |mut answer| async move { answer.next().await.map(|piece| (piece, answer)) })))
+}
+
+/// Sends until it is taken or refused for good.
+async fn send(egress: &Egress, reach: Reach, prepared: &mut Prepared, words: &Words, waits: Waits) -> Result<Response> {
     let mut tries = 5;
-    let response = loop {
-        let request = request(&prepared, waits)?;
+    loop {
+        let request = request(prepared, waits)?;
         let response = egress.send(reach, request).await.map_err(|failure| words.failure(&failure))?;
         let response = response.at_most(MAX_ANSWER);
         if (200..300).contains(&response.status) {
-            break response;
+            return Ok(response);
         }
         let (status, headers) = (response.status, response.headers.clone());
         let refusal = response.at_most(MAX_REFUSAL).whole(DOCUMENT_PATIENCE).await.unwrap_or_default();
@@ -161,10 +175,7 @@ pub(super) async fn ask(
         if !changed {
             return Err(words.status(status, &headers, &refusal));
         }
-    };
-    let answer = Answer::new(response, prepared, words, waits, begun);
-    answer.check_type()?;
-    Ok(Box::pin(unfold(answer, |mut answer| async move { answer.next().await.map(|piece| (piece, answer)) })))
+    }
 }
 
 /// What of it goes over the wire, without the decoder, which no two threads may look at.
@@ -193,13 +204,17 @@ pub(super) async fn document(
     let request = Request { method, target, headers, body, patience: DOCUMENT_PATIENCE };
     let response = egress.send(reach, request).await.map_err(|failure| words.failure(&failure))?;
     let (status, headers) = (response.status, response.headers.clone());
-    let limit = if status == 200 { MAX_DOCUMENT } else { MAX_REFUSAL };
-    let body = response.at_most(limit).whole(DOCUMENT_PATIENCE).await.map_err(|failure| words.failure(&failure))?;
     if status != 200 {
-        return Err(words.status(status, &headers, &body));
+        let refusal = response.at_most(MAX_REFUSAL).whole(DOCUMENT_PATIENCE).await.unwrap_or_default();
+        return Err(words.status(status, &headers, &refusal));
     }
+    let read = response.at_most(MAX_DOCUMENT).whole(DOCUMENT_PATIENCE).await;
+    let body = read.map_err(|failure| words.failure(&failure))?;
     if body.trim_ascii_start().starts_with(b"<") {
         return Err(words.page());
+    }
+    if is_crowded(&body) {
+        return Err(words.too_much());
     }
     serde_json::from_slice(&body).map_err(|error| words.garbage(&error.to_string()))
 }
@@ -213,6 +228,10 @@ struct Answer {
     out: Out,
     words: Words,
     waits: Waits,
+    /// When it is over, whatever comes.
+    ends_at: Instant,
+    /// How many bytes of words there were.
+    said: usize,
     last_piece: Instant,
     last_sign: Option<Instant>,
     finished: Option<Instant>,
@@ -222,7 +241,7 @@ struct Answer {
 }
 
 impl Answer {
-    fn new(response: Response, prepared: Prepared, words: Words, waits: Waits, begun: &str) -> Self {
+    fn new(response: Response, prepared: Prepared, words: Words, waits: Waits, begun: &str, begun_at: Instant) -> Self {
         Self {
             response: Some(response),
             framing: prepared.framing,
@@ -230,6 +249,8 @@ impl Answer {
             out: Out::new(begun, prepared.stop),
             words,
             waits,
+            ends_at: begun_at + waits.reply,
+            said: 0,
             last_piece: Instant::now(),
             last_sign: None,
             finished: None,
@@ -249,6 +270,8 @@ impl Answer {
             if let Some(piece) = self.out.pieces.pop_front() {
                 return Some(Ok(piece));
             }
+            // A server that always has something ready would never let a clock have its say.
+            tokio::task::consume_budget().await;
             if let Some(error) = self.error.take() {
                 return Some(Err(error));
             }
@@ -266,11 +289,13 @@ impl Answer {
     async fn more(&mut self) -> Result<()> {
         let deadline = self.deadline();
         let Some(response) = &mut self.response else { return Ok(()) };
-        let chunk = match tokio::time::timeout_at(deadline, response.chunk()).await {
-            Ok(chunk) => chunk,
+        let come = tokio::time::timeout_at(deadline, response.chunk());
+        let chunk = match come.await.ok().filter(|_| Instant::now() < deadline) {
+            Some(chunk) => chunk,
             // Everything has been said but what was used up.
-            Err(_) if self.out.finish.is_some() => return self.end(),
-            Err(_) => return Err(self.words.silent()),
+            None if self.out.finish.is_some() => return self.end(),
+            None if deadline == self.ends_at => return Err(self.words.too_slow(self.waits.reply)),
+            None => return Err(self.words.silent()),
         };
         match chunk {
             Ok(Some(bytes)) => self.take(&bytes),
@@ -284,7 +309,7 @@ impl Answer {
         let first_word = self.last_piece + self.waits.first_word;
         let silence = self.last_sign.map_or(first_word, |sign| sign + self.waits.silence);
         let afterword = self.finished.map_or(first_word, |finished| finished + AFTERWORD);
-        first_word.min(silence).min(afterword)
+        first_word.min(silence).min(afterword).min(self.ends_at)
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<()> {
@@ -301,6 +326,10 @@ impl Answer {
         if !self.out.pieces.is_empty() {
             self.last_piece = now;
         }
+        self.said += self.out.pieces.iter().map(Piece::length).sum::<usize>();
+        if self.said > MAX_SAID {
+            return Err(self.words.too_much());
+        }
         if self.out.finish.is_some() && self.finished.is_none() {
             self.finished = Some(now);
         }
@@ -309,6 +338,9 @@ impl Answer {
 
     fn frame(&mut self, frame: &Frame) -> Result<bool> {
         self.spoken = true;
+        if is_crowded(frame.data.as_bytes()) {
+            return Err(self.words.too_much());
+        }
         let last = self.decoder.frame(frame, &mut self.out).map_err(|problem| self.words.problem(problem))?;
         Ok(last || self.out.stopped)
     }
@@ -317,6 +349,9 @@ impl Answer {
     fn at_end(&mut self) -> Result<()> {
         if let Some(rest) = self.framing.rest() {
             self.spoken = true;
+            if is_crowded(rest.data.as_bytes()) {
+                return Err(self.words.too_much());
+            }
             let is_whole = matches!(self.framing, Framing::Whole(_));
             match self.decoder.frame(&rest, &mut self.out) {
                 Ok(_) => {}

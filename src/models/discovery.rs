@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::Value;
 
+use super::frames::is_crowded;
 use super::{Holder, Kind, ModelInfo, Models};
 use crate::egress::{HeaderMap, Method, Reach, Request, Target};
 
@@ -92,7 +93,8 @@ impl Models {
         if answer.status != 200 {
             return None;
         }
-        serde_json::from_slice(&answer.at_most(ANSWER_MAX).whole(PATIENCE).await.ok()?).ok()
+        let body = answer.at_most(ANSWER_MAX).whole(PATIENCE).await.ok()?;
+        if is_crowded(&body) { None } else { serde_json::from_slice(&body).ok() }
     }
 }
 

@@ -2,13 +2,17 @@
 //!
 //! However the bytes are split on their way, the same frames come out, and each comes out with its last byte.
 
+use crate::values;
+
 /// The longest line that is taken.
 pub(super) const MAX_LINE: usize = 1 << 20;
 /// The most that the lines of one event may have together.
 const MAX_EVENT: usize = 4 << 20;
 
 /// The largest answer in one piece.
-const MAX_WHOLE: usize = 16 << 20;
+const MAX_WHOLE: usize = 8 << 20;
+/// The most values that a JSON text may have.
+const MAX_VALUES: usize = 200_000;
 
 /// A line or an event that is longer than any honest one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,6 +207,11 @@ impl Current {
         }
         Ok(())
     }
+}
+
+/// Whether a JSON text has more values than any honest one.
+pub(super) fn is_crowded(json: &[u8]) -> bool {
+    values::count(json) > MAX_VALUES
 }
 
 fn text(bytes: &[u8]) -> String {

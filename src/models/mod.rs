@@ -72,7 +72,8 @@ impl Models {
     /// As the configuration has it.
     pub fn new(config: &Config) -> Self {
         let rules = Rules { private: config.models.allow_private_hosts.clone(), alone: !config.enable_user_accounts };
-        let waits = Waits { first_word: config.models.first_word(), silence: config.models.silence() };
+        let Config { models, .. } = config;
+        let waits = Waits { first_word: models.first_word(), silence: models.silence(), reply: models.reply() };
         Self { egress: Egress::new(rules), waits }
     }
 

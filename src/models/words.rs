@@ -126,6 +126,22 @@ impl Words {
         upstream("model_silent", format!("“{}” has fallen silent. It may be overloaded; try again.", self.name))
     }
 
+    /// The answer took longer than any may.
+    pub(super) fn too_slow(&self, most: Duration) -> Error {
+        let most = match most.as_secs() {
+            seconds if seconds >= 120 => format!("{} minutes", seconds / 60),
+            seconds => format!("{seconds} seconds"),
+        };
+        upstream(
+            "model_endless",
+            format!(
+                "“{}” was not done after {most}, the longest that an answer may take (models.replyTimeout). What came of \
+                 it is kept; you can continue it.",
+                self.name
+            ),
+        )
+    }
+
     /// The answer ended without an end.
     pub(super) fn cut(&self) -> Error {
         upstream(

@@ -16,9 +16,11 @@ mod raw;
 mod speech;
 #[cfg(test)]
 mod tests;
+mod words;
 mod write;
 
 pub use incremental::Incremental;
+pub use words::words;
 
 /// Texts above this are shown as they are, in bytes: nobody reads them for their headings, and no parser gets to dwell on
 /// them.

@@ -41,6 +41,32 @@ pub(super) fn opened(html: &str) -> i32 {
         .sum()
 }
 
+/// Appends what is to be read in raw HTML: neither tags nor comments, scripts or styles, and a space where a tag was that
+/// breaks a line.
+pub(super) fn words(html: &str, out: &mut String) {
+    if html.trim_start().starts_with("<!--") {
+        return;
+    }
+    let (mut from, mut unseen) = (0, false);
+    for (at, name, closes) in tags(html) {
+        if at < from || !KNOWN.contains(&name.as_str()) {
+            continue;
+        }
+        if !unseen {
+            out.push_str(&html[from..at]);
+        }
+        if matches!(name.as_str(), "script" | "style") {
+            unseen = !closes;
+        } else if matches!(name.as_str(), "br" | "div" | "p" | "li" | "td" | "th" | "tr") {
+            out.push(' ');
+        }
+        from = html[at..].find('>').map_or(html.len(), |end| at + end + 1);
+    }
+    if !unseen {
+        out.push_str(&html[from..]);
+    }
+}
+
 /// Counts the tags of one chunk.
 #[derive(Default)]
 pub(super) struct Budget {

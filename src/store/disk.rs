@@ -10,6 +10,22 @@ use std::time::SystemTime;
 use super::faults::{Faults, Step};
 use super::names::TEMP_PREFIX;
 
+/// What is not opened: a link, a pipe, a socket, a device, a folder in the place of a file.
+#[derive(Debug, thiserror::Error)]
+#[error("not a plain file")]
+pub(super) struct NotPlain;
+
+impl NotPlain {
+    fn error() -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidInput, Self)
+    }
+
+    /// Whether that is what went wrong.
+    pub(super) fn is_why(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
+}
+
 /// What one look at a file tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
@@ -69,18 +85,34 @@ impl Disk {
         fs::symlink_metadata(path).map(|meta| Stat::of(&meta))
     }
 
-    /// Opens a plain file for reading. Links, pipes and devices are refused, without waiting on them.
+    /// The path of what is `below` a root, unless one of the folders in which it is, or it is itself if it has to be a
+    /// `folder`, is a link: what is behind that lies elsewhere. The first one below the root may be a link, to another disk
+    /// perhaps.
+    pub(crate) fn way_to(&self, root: &Path, below: &Path, is_folder: bool) -> io::Result<PathBuf> {
+        let mut path = root.to_owned();
+        let parts = below.components().count();
+        for (depth, part) in below.components().enumerate() {
+            path.push(part);
+            let is_passed = depth > 0 && (is_folder || depth + 1 < parts);
+            if is_passed && fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_symlink()) {
+                return Err(NotPlain::error());
+            }
+        }
+        Ok(path)
+    }
+
+    /// Opens a plain file for reading. Links, pipes and devices are refused, without waiting on them: they are not opened
+    /// to begin with, and should one take the file's place just then, not waited on.
     pub(crate) fn open(&self, path: &Path) -> io::Result<File> {
         self.step(Step::Read)?;
+        if !fs::symlink_metadata(path)?.is_file() {
+            return Err(NotPlain::error());
+        }
         let mut options = OpenOptions::new();
         options.read(true);
         not_through_links(&mut options);
         let file = options.open(path)?;
-        if file.metadata()?.is_file() {
-            Ok(file)
-        } else {
-            Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain file"))
-        }
+        if file.metadata()?.is_file() { Ok(file) } else { Err(NotPlain::error()) }
     }
 
     /// The whole file, if it has at most `limit` bytes.
@@ -247,7 +279,7 @@ impl Disk {
     pub(crate) fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let is_new = match self.stat(path) {
             Ok(stat) if stat.is_file => false,
-            Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain file")),
+            Ok(_) => return Err(NotPlain::error()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
             Err(error) => return Err(error),
         };

@@ -61,7 +61,7 @@ pub use version::{Expect, Version};
 
 use crate::error::{Error, Kind, Result};
 use crate::mutex::lock;
-use disk::Disk;
+use disk::{Disk, NotPlain};
 use moment::Moments;
 
 /// The largest file that is read into memory at once, in bytes. SillyTavern's own limit for a JSON body.
@@ -191,6 +191,11 @@ impl Store {
         self.root.join(place.as_path())
     }
 
+    /// The path of a file, or of a folder, unless a link leads out of the data folder on the way there.
+    fn way_to(&self, place: &Place, is_folder: bool) -> io::Result<PathBuf> {
+        self.disk.way_to(&self.root, place.as_path(), is_folder)
+    }
+
     /// The file's bytes.
     pub fn read(&self, place: &Place) -> Result<Vec<u8>> {
         self.read_at_most(place, READ_LIMIT)
@@ -198,7 +203,8 @@ impl Store {
 
     /// The file's bytes, refused above `limit`.
     pub fn read_at_most(&self, place: &Place, limit: u64) -> Result<Vec<u8>> {
-        self.disk.read(&self.path(place), limit).map_err(|error| failure("read a file", place, error))
+        let read = self.way_to(place, false).and_then(|path| self.disk.read(&path, limit));
+        read.map_err(|error| failure("read a file", place, error))
     }
 
     /// The file's bytes, or `None` when it is not there.
@@ -208,13 +214,14 @@ impl Store {
 
     /// Size and times, or `None` when it is not there.
     pub fn stat(&self, place: &Place) -> Result<Option<Stat>> {
-        if_there(self.disk.stat(&self.path(place)).map_err(|error| failure("look at a file", place, error)))
+        let stat = self.way_to(place, false).and_then(|path| self.disk.stat(&path));
+        if_there(stat.map_err(|error| failure("look at a file", place, error)))
     }
 
     /// The plain files in a folder, in no order; none when the folder is not there. Links, folders, names that we would
     /// not make and files being written are left out.
     pub fn list(&self, folder: &Place) -> Result<Vec<Entry>> {
-        let found = match self.disk.list(&self.path(folder)) {
+        let found = match self.way_to(folder, true).and_then(|path| self.disk.list(&path)) {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(failure("list a folder", folder, error)),
@@ -233,7 +240,7 @@ impl Store {
 
     /// The folders in a folder, in no order.
     pub fn list_folder_entries(&self, folder: &Place) -> Result<Vec<Entry>> {
-        match self.disk.list(&self.path(folder)) {
+        match self.way_to(folder, true).and_then(|path| self.disk.list(&path)) {
             Ok(found) => Ok(found
                 .into_iter()
                 .filter(|(_, stat)| stat.is_folder)
@@ -405,7 +412,7 @@ impl Writer<'_> {
 
     fn own(&self, place: &Place) -> Result<PathBuf> {
         if place.as_path().starts_with(self.root.as_path()) {
-            Ok(self.store.path(place))
+            self.store.way_to(place, false).map_err(|error| failure("write there", place, error))
         } else {
             Err(Error::internal(format!("{} is not in {}", place.as_path().display(), self.root.as_path().display())))
         }
@@ -467,7 +474,11 @@ pub fn if_there<T>(result: Result<T>) -> Result<Option<T>> {
 /// away what it was to go into.
 fn write_failure(doing: &'static str, place: &Place, error: io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => disk_failure(doing, place, &error),
+        _ if NotPlain::is_why(&error) => not_plain(place, &error),
+        // Too large is here what may be written, not what is read.
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::FileTooLarge => {
+            disk_failure(doing, place, &error)
+        }
         _ => failure(doing, place, error),
     }
 }
@@ -475,12 +486,23 @@ fn write_failure(doing: &'static str, place: &Place, error: io::Error) -> Error 
 /// What a failed read is called.
 fn failure(doing: &'static str, place: &Place, error: io::Error) -> Error {
     match error.kind() {
+        _ if NotPlain::is_why(&error) => not_plain(place, &error),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::not_found("There is no such file."),
         io::ErrorKind::FileTooLarge => {
             Error::new(Kind::TooLarge, "too_large", "This file is too large to be read at once.").because(error)
         }
         _ => disk_failure(doing, place, &error),
     }
+}
+
+fn not_plain(place: &Place, error: &io::Error) -> Error {
+    Error::new(
+        Kind::Storage,
+        "not_a_file",
+        "Under this name, or on the way there, the data folder has a link, a pipe, a device or a folder instead of a file. It \
+         was left alone; the host has to look at it.",
+    )
+    .because(io::Error::new(error.kind(), format!("{}: {error}", place.as_path().display())))
 }
 
 fn disk_failure(doing: &str, place: &Place, error: &io::Error) -> Error {

@@ -31,7 +31,7 @@ pub enum Piece<'a> {
 impl Store {
     /// Opens a file for reading by ranges.
     pub fn open_file(&self, place: &Place) -> Result<OpenFile> {
-        let opened = self.disk.open(&self.path(place)).and_then(|file| {
+        let opened = self.way_to(place, false).and_then(|path| self.disk.open(&path)).and_then(|file| {
             let stat = Stat::of(&file.metadata()?);
             Ok((file, stat))
         });

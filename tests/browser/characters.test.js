@@ -335,7 +335,7 @@ test("a picture is cropped and hung, the card is copied, renamed, exported and d
   assert.notEqual(await page.locator(".one-side img").getAttribute("src"), before);
   for (const format of ["PNG", "JSON", "CHARX"]) {
     const coming = page.waitForEvent("download");
-    await page.getByRole("link", { name: `Export as ${format}` }).click();
+    await page.getByRole("link", { name: `Download as ${format}` }).click();
     assert.match((await coming).suggestedFilename(), new RegExp(`\\.${format.toLowerCase()}$`));
   }
   await page.getByLabel("Description").fill("Saved after the picture.");
@@ -349,7 +349,7 @@ test("a picture is cropped and hung, the card is copied, renamed, exported and d
   await page.getByRole("heading", { level: 1, name: "Wenzel the Younger" }).waitFor();
   await page.getByRole("button", { name: "Delete" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
-  await page.getByText("Wenzel the Younger is in the trash.").waitFor();
+  await page.getByText("Wenzel the Younger is in the trash, for 30 days.").waitFor();
   const { items } = await program.call("GET", "/api/v1/characters");
   assert.deepEqual(
     items.map((/** @type {any} */ one) => one.name),

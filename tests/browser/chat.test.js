@@ -97,7 +97,7 @@ test("editing, branching, deleting, and bringing back", async (t) => {
 
   await page.getByRole("button", { name: "More of this chat" }).click();
   await page.getByRole("button", { name: "Delete this chat" }).click();
-  await page.getByText("The chat is in the trash.").waitFor();
+  await page.getByText("The chat is in the trash, for 30 days.").waitFor();
   await said(page, "A room with a view.").waitFor();
   await page.getByRole("button", { name: "Undo" }).click();
   await page.getByText("It is back.").waitFor();
@@ -118,7 +118,7 @@ test("editing, branching, deleting, and bringing back", async (t) => {
   await first.getByRole("button", { name: "Delete…" }).click();
   await page.getByLabel("This and the 1 message after it").check();
   await page.getByRole("dialog").getByRole("button", { name: "Delete", exact: true }).click();
-  await page.getByText("Deleted. The chat as it was is in the trash.").waitFor();
+  await page.getByText("Deleted. The chat as it was is in the trash, for 30 days.").waitFor();
   assert.equal(await messages(page).count(), 0);
 });
 

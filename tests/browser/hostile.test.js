@@ -83,3 +83,18 @@ test("keys and values of settings that bite", async (t) => {
   const text = (await dialog.textContent()) ?? "";
   for (const name of names) assert.ok(text.includes(name));
 });
+
+test("names that would turn the words beside them", async (t) => {
+  const tavern = await openHouse(t, { guests: [{ handle: "ada", name: "Ada\u202e\u200b" }] });
+  const program = caller(tavern.url);
+  await program.signIn("ada", "");
+  const body = { name: "\u202egnp.pmal\u2066", kind: "openai", baseUrl: "http://127.0.0.1:9/v1", model: "\u202eledom" };
+  await program.call("POST", "/api/v1/connections", body);
+  const { page } = await visit(tavern);
+  await enter(page, tavern, "ada", "", "/connections");
+  await page.getByText("gnp.pmal", { exact: true }).first().waitFor();
+  await page.getByRole("button", { name: "Delete gnp.pmal", exact: true }).click();
+  await page.getByRole("dialog").getByRole("heading", { name: "Delete gnp.pmal?", exact: true }).waitFor();
+  const html = await page.evaluate(() => document.body.innerHTML);
+  assert.ok(!/[\u202a-\u202e\u2066-\u2069]/.test(html), "no mark is on the page, in words or attributes");
+});

@@ -36,6 +36,8 @@ export async function openHouse(t, { config = "enableUserAccounts: true\n", gues
   const data = join(folder, "data");
   const child = spawn(binary(), ["--config", join(folder, "config.yaml"), "--data-root", data, "--port", "0"], {
     cwd: folder,
+    // The names of chats tell the time of the server's clock.
+    env: { ...process.env, TZ: "UTC" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let said = "";
@@ -180,10 +182,10 @@ export const closeBrowser = async () => (await browser)?.close();
 /**
  * A visitor with a window of their own. When the test ends, anything that went wrong in the window fails it.
  * @param {House} tavern
- * @param {{width?: number, dark?: boolean, agent?: string, worker?: boolean}} [window] `worker`: whether the page's service
+ * @param {{width?: number, dark?: boolean, agent?: string, worker?: boolean, zone?: string}} [window] `worker`: whether the page's service
  *   worker runs; what it fetches cannot be bent by a test
  */
-export async function visit(tavern, { width = 1280, dark = false, agent, worker = false } = {}) {
+export async function visit(tavern, { width = 1280, dark = false, agent, worker = false, zone } = {}) {
   const context = await (
     await launch()
   ).newContext({
@@ -192,6 +194,7 @@ export async function visit(tavern, { width = 1280, dark = false, agent, worker 
     reducedMotion: "reduce",
     acceptDownloads: true,
     locale: "en-GB",
+    timezoneId: zone,
     userAgent: agent,
     serviceWorkers: worker ? "allow" : "block",
   });

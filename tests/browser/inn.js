@@ -21,16 +21,16 @@ export const card = {
 
 /**
  * A house with Ada in it, a model, and Mirabel on the shelf.
- * @param {import("node:test").TestContext} t @param {{width?: number, dark?: boolean, model?: boolean, cards?: boolean}} [wish]
+ * @param {import("node:test").TestContext} t @param {{width?: number, dark?: boolean, model?: boolean, cards?: boolean, zone?: string}} [wish]
  */
-export async function atTheInn(t, { width, dark, model: wanted = true, cards = true } = {}) {
+export async function atTheInn(t, { width, dark, zone, model: wanted = true, cards = true } = {}) {
   const model = await startModel();
   const tavern = await openHouse(t, { guests: [ada] });
   tavern.closing.push(() => model.close());
   const program = caller(tavern.url);
   await program.signIn("ada", "by candlelight");
   if (wanted) await connect(program, model.url);
-  const { page, context } = await visit(tavern, { width, dark });
+  const { page, context } = await visit(tavern, { width, dark, zone });
   await page.goto(`${tavern.url}/no-such-room`);
   const png = cardOf(await paint(page, 24), card);
   if (cards) await program.call("POST", "/api/v1/characters/import", new Uint8Array(png));

@@ -86,7 +86,7 @@ for (const [width, dark] of /** @type {[number, boolean][]} */ ([
     await shot(page, `offline-${width}${dark ? "-dark" : ""}`);
     await context.setOffline(false);
     // The address has stayed that of the page that was wanted.
-    await page.getByRole("heading", { name: "Your account" }).waitFor();
+    await page.getByRole("heading", { name: "Account", exact: true }).waitFor();
     // While it was offline the browser logged what it could not load.
     tavern.faults.splice(
       0,
@@ -108,5 +108,5 @@ test("a new version of a file is shown at once, not what was kept of the old one
     );
   });
   await page.goto(`${tavern.url}/account`);
-  await page.getByRole("heading", { name: "Your account" }).waitFor();
+  await page.getByRole("heading", { name: "Account", exact: true }).waitFor();
 });

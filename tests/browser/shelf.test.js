@@ -211,7 +211,7 @@ test("a persona is made, changed, made the default, deleted and brought back", a
   );
   await row.getByRole("button", { name: "Delete Captain Kay" }).click();
   await dialog.getByRole("button", { name: "Delete" }).click();
-  await page.getByText("Captain Kay is in the trash.").waitFor();
+  await page.getByText("Captain Kay is in the trash, for 30 days.").waitFor();
   await page.getByRole("link", { name: "Look" }).click();
   await page.getByRole("button", { name: "Bring back Captain Kay" }).click();
   await page.getByText(/The persona .* is back\./).waitFor();
@@ -268,7 +268,7 @@ test("a lorebook is begun, filled and deleted", async (t) => {
   await page.getByText("Wolves").waitFor();
   await page.getByRole("button", { name: "Delete" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
-  await page.getByText("“The woods” is in the trash.").waitFor();
+  await page.getByText("“The woods” is in the trash, for 30 days.").waitFor();
 });
 
 test("the search finds what was said and opens the chat at the place", async (t) => {

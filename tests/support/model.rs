@@ -59,6 +59,8 @@ pub enum Instead {
     Raw(Vec<u8>),
     /// These bytes, one every so often.
     Drip(Vec<u8>, Duration),
+    /// A head at once, then these bytes, one every so often.
+    Trickle(Vec<u8>, Vec<u8>, Duration),
     /// A head, then these bytes for ever.
     Flood(String, Vec<u8>),
 }
@@ -325,12 +327,10 @@ fn do_instead(mut stream: &TcpStream, instead: &Instead) -> io::Result<()> {
             stream.write_all(bytes)?;
             Err(io::Error::other("done"))
         }
-        Instead::Drip(bytes, pause) => {
-            for byte in bytes {
-                stream.write_all(&[*byte])?;
-                thread::sleep(*pause);
-            }
-            Ok(())
+        Instead::Drip(bytes, pause) => drip(stream, bytes, *pause),
+        Instead::Trickle(head, bytes, pause) => {
+            stream.write_all(head)?;
+            drip(stream, bytes, *pause)
         }
         Instead::Flood(head, bytes) => {
             stream.write_all(head.as_bytes())?;
@@ -339,6 +339,14 @@ fn do_instead(mut stream: &TcpStream, instead: &Instead) -> io::Result<()> {
             }
         }
     }
+}
+
+fn drip(mut stream: &TcpStream, bytes: &[u8], pause: Duration) -> io::Result<()> {
+    for byte in bytes {
+        stream.write_all(&[*byte])?;
+        thread::sleep(pause);
+    }
+    Ok(())
 }
 
 /// An answer in pieces. `Err(Other)` ends the connection on purpose; another error means that the asker has left.

@@ -23,7 +23,12 @@ type Lines = Arc<Mutex<Vec<String>>>;
 /// The program, to be run in `folder`, with quick passwords and accounts; nothing else of the environment is passed on.
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tavernkeep"));
-    command.args(arguments).current_dir(folder).env_clear().stdin(Stdio::null());
+    command.args(arguments);
+    prepared(command, folder)
+}
+
+fn prepared(mut command: Command, folder: &Path) -> Command {
+    command.current_dir(folder).env_clear().stdin(Stdio::null());
     command.env("TAVERNKEEP_PASSWORDS_BCRYPT_COST", "4").env("TAVERNKEEP_ENABLE_USER_ACCOUNTS", "true");
     command
 }
@@ -88,6 +93,18 @@ impl Program {
     pub fn start_with(folder: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = command(folder, &["--port", "0"]);
         command.args(arguments).envs(env.iter().copied());
+        Self::launch(folder, command)
+    }
+
+    /// Starts a server that may write files of so many blocks (of 512 or 1024 bytes), and none that are larger.
+    pub fn start_with_file_limit(folder: &Path, blocks: u32) -> Self {
+        let mut command = Command::new("/bin/sh");
+        let script = format!("ulimit -f {blocks} && exec \"$0\" --port 0");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_tavernkeep")]);
+        Self::launch(folder, prepared(command, folder))
+    }
+
+    fn launch(folder: &Path, mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let console = collect(child.stdout.take().unwrap());
         let log = collect(child.stderr.take().unwrap());

@@ -1,10 +1,11 @@
 // The bar over the chat: who is there, who speaks, and the menu of what can be done with the chat as a whole.
-import { h, uid } from "../dom.js";
+import { h } from "../dom.js";
 import { icon } from "../icons.js";
+import { menu } from "../menu.js";
 import { sorry } from "../messages.js";
 import { ownPicture } from "../shelf/parts.js";
 import { chatName } from "./names.js";
-import { chooseVoices, editNote, exportChat, rename, showKeys, showPrompt } from "./panels.js";
+import { chooseVoices, downloadChat, editNote, showKeys, showPrompt } from "./panels.js";
 
 /** @import {Page} from "./tk-chat.js" */
 /** @import {Room} from "./room.js" */
@@ -34,67 +35,32 @@ export function bar(page, room) {
       "div",
       { class: "chat-title" },
       h("h1", null, h("bdi", null, chat.characterName || room.character)),
-      h("p", null, chat.pinned && icon("pin", "Pinned"), h("span", { title: room.name }, chatName({ chat: room.name, characterName: chat.characterName }))),
+      h("p", null, chat.pinned && icon("pin", "Pinned"), h("span", { title: room.name }, chatName({ chat: room.name, characterName: chat.characterName, begun: chat.begun }))),
     ),
     h("button", { type: "button", class: "button small voice", title: "Persona, connection and model", onclick: () => void chooseVoices(room) }, icon("plug"), h("span", null, voice)),
-    menu(page, room),
+    whatToDo(page, room),
   );
 }
 
 /** @param {Page} page @param {Room} room */
-function menu(page, room) {
-  const id = uid("menu");
+function whatToDo(page, room) {
   const name = room.chat?.characterName || room.character;
-  /** @param {import("../icons.js").IconName} drawing @param {string} words @param {() => void} run */
-  const entry = (drawing, words, run) =>
-    h(
-      "li",
-      null,
-      h("button", { type: "button", class: "quiet", onclick: () => (toggle(false), run()) }, icon(drawing), h("span", null, words)),
-    );
-  const list = h(
-    "ul",
-    { id, class: "menu-list", hidden: true },
-    entry("plus", `New chat with ${name}`, () => void page.fresh(room.character).catch(sorry)),
-    entry("chat", `All chats with ${name}…`, () => page.all(room.character, name)),
-    entry("plug", "Who speaks here…", () => void chooseVoices(room)),
-    entry("pen", "Author's note…", () => editNote(room)),
-    entry("eye", "Show the prompt…", () => showPrompt(room, room.draft)),
-    entry("person", "Write my next line", () => void room.ask("impersonate").catch(sorry)),
-    entry("pin", room.chat?.pinned ? "Unpin" : "Pin to the top", () => void room.set({ pinned: !room.chat?.pinned }).catch(sorry)),
-    entry("scroll", "Rename…", () => rename(room, (chat) => page.renamed(room, chat))),
-    entry("take", "Take it with you…", () => exportChat(room)),
-    entry("bring", "Bring a chat in…", () => page.bring(room.character)),
-    entry("trash", "Delete this chat", () => void page.removeChat(room).catch(sorry)),
-    entry("ask", "Keys…", showKeys),
-  );
-  const button = h("button", { type: "button", class: "quiet round", "aria-label": "More of this chat", "aria-expanded": "false", "aria-controls": id }, icon("dots"));
-  const root = h("div", { class: "menu" }, button, list);
-  /** @param {boolean} shown */
-  const toggle = (shown) => {
-    list.hidden = !shown;
-    button.setAttribute("aria-expanded", String(shown));
-    if (shown) document.addEventListener("pointerdown", outside);
-    else document.removeEventListener("pointerdown", outside);
-  };
-  const outside = (/** @type {PointerEvent} */ event) => {
-    if (!(event.target instanceof Node) || !root.contains(event.target)) toggle(false);
-  };
-  button.addEventListener("click", () => toggle(list.hidden));
-  root.addEventListener("keydown", (event) => {
-    const all = /** @type {HTMLElement[]} */ ([...list.querySelectorAll("button")]);
-    const at = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
-    if (event.key === "Escape" && !list.hidden) {
-      event.stopPropagation();
-      toggle(false);
-      button.focus();
-    } else if (event.key === "ArrowDown" && !list.hidden) {
-      event.preventDefault();
-      all[Math.min(all.length - 1, at + 1)]?.focus();
-    } else if (event.key === "ArrowUp" && !list.hidden) {
-      event.preventDefault();
-      all[Math.max(0, at - 1)]?.focus();
-    }
-  });
-  return root;
+  return menu("More of this chat", () => [
+    { drawing: "plus", words: `New chat with ${name}`, run: () => void page.fresh(room.character).catch(sorry) },
+    { drawing: "chat", words: `All chats with ${name}…`, run: () => page.all(room.character, name) },
+    { drawing: "plug", words: "Who speaks here…", run: () => void chooseVoices(room) },
+    { drawing: "pen", words: "Author's note…", run: () => editNote(room) },
+    { drawing: "eye", words: "Show the prompt…", run: () => showPrompt(room, room.draft) },
+    { drawing: "person", words: "Write my next line", run: () => void room.ask("impersonate").catch(sorry) },
+    {
+      drawing: "pin",
+      words: room.chat?.pinned ? "Unpin" : "Pin to the top",
+      run: () => void room.set({ pinned: !room.chat?.pinned }).catch(sorry),
+    },
+    { drawing: "scroll", words: "Rename…", run: () => page.renameOpen(room) },
+    { drawing: "take", words: "Download…", run: () => downloadChat(room) },
+    { drawing: "bring", words: "Bring a chat in…", run: () => page.bring(room.character) },
+    { drawing: "trash", words: "Delete this chat", run: () => void page.removeChat(room).catch(sorry) },
+    { drawing: "ask", words: "Keys…", run: showKeys },
+  ]);
 }

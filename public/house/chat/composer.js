@@ -82,6 +82,8 @@ export class Composer {
       event.preventDefault();
       this.attach(files);
     });
+    // Notes of the house stand above it, however high it has grown.
+    new ResizeObserver(() => document.body.style.setProperty("--foot", `${this.root.offsetHeight}px`)).observe(this.root);
     this.drawWaiting();
     this.drawRunning();
   }

@@ -1,10 +1,11 @@
 // One message: who, when, the words, their other versions, and what can be done with it.
-import { fill, h, uid } from "../dom.js";
+import { fill, h } from "../dom.js";
 import { openDialog } from "../dialog.js";
 import { ago, day, fullDate, wait } from "../format.js";
 import { busy, complain } from "../form.js";
 import { icon } from "../icons.js";
 import { setMarkup } from "../markup.js";
+import { hang, tie } from "../menu.js";
 import { say } from "../messages.js";
 import { ownPicture } from "../shelf/parts.js";
 
@@ -99,10 +100,8 @@ export class MessageView {
     this.head = h("div", { class: "message-head" });
     this.above = h("div", { class: "message-above" });
     this.below = h("div", { class: "message-below" });
-    this.toolsId = uid("tools");
-    this.tools = h("ul", { class: "menu-list tools", id: this.toolsId, popover: "auto" });
-    this.tools.addEventListener("beforetoggle", (event) => /** @type {ToggleEvent} */ (event).newState === "open" && this.openTools());
-    this.tools.addEventListener("toggle", () => this.moreButton?.setAttribute("aria-expanded", String(this.toolsOpen)));
+    this.tools = h("ul", { class: "menu-list tools" });
+    this.drawTools = hang(this.tools, () => this.moreButton, () => this.whatToDo(), { home: () => this.root });
     this.picture = h("img", { class: "portrait", alt: "", width: 48, height: 53, decoding: "async", loading: "lazy" });
     this.picture.addEventListener("error", () => (this.picture.src = "/img/default-user.png"), { once: true });
     this.root = h(
@@ -120,7 +119,6 @@ export class MessageView {
     this.thoughtFor = undefined;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.clock = undefined;
-    this.root.addEventListener("keydown", (event) => this.toolsKey(event));
     this.draw();
   }
 
@@ -174,9 +172,7 @@ export class MessageView {
 
   more() {
     const button = tool("dots", `What to do with the message of ${this.message.name || "nobody"}`, () => {}, "more-tools");
-    button.setAttribute("aria-expanded", String(this.toolsOpen));
-    button.setAttribute("aria-controls", this.toolsId);
-    button.popoverTargetElement = this.tools;
+    tie(button, this.tools);
     button.tabIndex = -1;
     this.moreButton = button;
     return button;
@@ -186,82 +182,28 @@ export class MessageView {
     return this.tools.matches(":popover-open");
   }
 
-  /** The tools hang at the button that opens them, and go with it, until it is out of sight. */
-  openTools() {
-    this.drawTools();
-    const place = () => {
-      const { moreButton: button, tools } = this;
-      if (!button || !this.toolsOpen) return;
-      const at = button.getBoundingClientRect();
-      const frame = button.closest(".log")?.getBoundingClientRect();
-      if (!button.isConnected || (frame && (at.bottom < frame.top || at.top > frame.bottom))) return tools.hidePopover();
-      const { offsetWidth: wide, offsetHeight: high } = tools;
-      const top = at.bottom + high + 8 < innerHeight ? at.bottom : Math.max(8, at.top - high);
-      tools.style.top = `${Math.min(top, innerHeight - high - 8)}px`;
-      tools.style.left = `${Math.max(8, at.right - wide)}px`;
-    };
-    requestAnimationFrame(() => {
-      place();
-      const leave = new AbortController();
-      document.addEventListener("scroll", place, { capture: true, passive: true, signal: leave.signal });
-      addEventListener("resize", place, { signal: leave.signal });
-      this.tools.addEventListener("toggle", () => this.toolsOpen || leave.abort(), { signal: leave.signal });
-    });
-  }
-
-  /** What can be done with it, by name. */
-  drawTools() {
+  /** What can be done with it, by name. @returns {import("../menu.js").Entry[]} */
+  whatToDo() {
     const { message, host } = this;
-    const index = message.index;
-    const whole = !message.damaged;
-    /** @param {IconName} drawing @param {string} words @param {() => void} run @param {boolean} [off] */
-    const entry = (drawing, words, run, off = false) =>
-      h(
-        "li",
-        null,
-        h(
-          "button",
-          { type: "button", class: "quiet", disabled: off, onclick: () => (this.tools.hidePopover(), run()) },
-          icon(drawing),
-          h("span", null, words),
-        ),
-      );
-    fill(
-      this.tools,
-      entry("copy", "Copy", () => void copy(message.text, "The message is copied.")),
-      whole && entry("pen", "Edit", () => this.edit()),
-      whole && entry("branch", "Branch: go on from here in a new chat", () => host.branch(index)),
-      whole &&
-        entry(message.isSystem ? "eye" : "shut", message.isSystem ? "Show it to the model again" : "Hide it from the model", () => {
-          host.edit(index, { hidden: !message.isSystem }).catch((reason) => this.complain(reason));
-        }),
-      entry("up", "Move up", () => host.move(index, index - 1), index === 0 || host.isBusy()),
-      entry("down", "Move down", () => host.move(index, index + 1), index >= host.count() - 1 || host.isBusy()),
-      entry("trash", "Delete…", () => host.remove(index)),
-    );
+    const { index } = message;
+    const { isSystem } = message;
+    const hide = () => host.edit(index, { hidden: !isSystem }).catch((reason) => this.complain(reason));
+    /** @type {(import("../menu.js").Entry | false)[]} */
+    const entries = [
+      { drawing: "copy", words: "Copy", run: () => void copy(message.text, "The message is copied.") },
+      !message.damaged && { drawing: "pen", words: "Edit", run: () => this.edit() },
+      !message.damaged && { drawing: "branch", words: "Branch: go on from here in a new chat", run: () => host.branch(index) },
+      !message.damaged && { drawing: isSystem ? "eye" : "shut", words: isSystem ? "Show it to the model again" : "Hide it from the model", run: () => void hide() },
+      { drawing: "up", words: "Move up", run: () => host.move(index, index - 1), off: index === 0 || host.isBusy() },
+      { drawing: "down", words: "Move down", run: () => host.move(index, index + 1), off: index >= host.count() - 1 || host.isBusy() },
+      { drawing: "trash", words: "Delete…", run: () => host.remove(index) },
+    ];
+    return entries.filter((entry) => entry !== false);
   }
 
   /** Opens the tools for somebody at the keys. */
   showTools() {
-    if (this.live || this.editor) return;
-    this.tools.showPopover();
-    this.tools.querySelector("button")?.focus();
-  }
-
-  /** @param {KeyboardEvent} event */
-  toolsKey(event) {
-    if (!this.toolsOpen) return;
-    if (event.key === "Escape") {
-      event.preventDefault();
-      event.stopPropagation();
-      this.tools.hidePopover();
-      this.root.focus({ preventScroll: true });
-    } else if (event.key === "ArrowUp" || event.key === "ArrowDown") {
-      event.preventDefault();
-      const all = /** @type {HTMLElement[]} */ ([...this.tools.querySelectorAll("button:enabled")]);
-      const at = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
-      all[event.key === "ArrowUp" ? Math.max(0, at - 1) : Math.min(all.length - 1, at + 1)]?.focus();
-    }
+    if (!this.live && !this.editor) this.tools.showPopover();
   }
 
   /** @param {unknown} reason */

@@ -2,10 +2,11 @@
 import { get, post } from "../api.js";
 import { askDialog, openDialog } from "../dialog.js";
 import { fill, h } from "../dom.js";
-import { field } from "../form.js";
+import { field, refuse } from "../form.js";
 import { count } from "../format.js";
 import { errorPanel, say, show } from "../messages.js";
 import { area, choice } from "../shelf/parts.js";
+import { forDays } from "../trash.js";
 
 /** @import {Room} from "./room.js" */
 /** @import {Connections, Personas, Prompt} from "./types.js" */
@@ -51,7 +52,7 @@ export function showPrompt(room, draft) {
     place,
     async () => {
       const prompt = await promptOf(room, draft);
-      const left = prompt.leftOut ?? { messages: 0, lore: 0 };
+      const left = prompt.leftOut ?? { messages: 0, lore: 0, keys: 0 };
       return [
         h(
           "p",
@@ -60,6 +61,7 @@ export function showPrompt(room, draft) {
           prompt.exact ? "Counted with the model's own tokenizer." : "An estimate: this model's tokenizer is not known here.",
           left.messages > 0 && ` ${count(left.messages, "older message")} did not fit.`,
           left.lore > 0 && ` ${count(left.lore, "lorebook entry", "lorebook entries")} did not fit.`,
+          left.keys > 0 && ` ${count(left.keys, "key")} of lorebooks ${left.keys === 1 ? "was" : "were"} not tried: too long, too hard, or too many.`,
         ),
         h(
           "ol",
@@ -76,6 +78,7 @@ export function showPrompt(room, draft) {
                   null,
                   h("span", { class: "badge" }, one.role),
                   h("strong", null, partName(one.name)),
+                  h("span", { class: "first-words", dir: "auto" }, one.text.slice(0, 240).replace(/\s+/g, " ").trim()),
                   h("span", { class: "hint" }, tokens(one.tokens, prompt.exact)),
                 ),
                 h("pre", { tabindex: 0, role: "group", "aria-label": partName(one.name), dir: "auto" }, one.text),
@@ -174,28 +177,30 @@ export async function chooseVoices(room) {
   }
 }
 
-/** @param {Room} room @param {(name: string) => void} then */
-export function rename(room, then) {
-  const name = field("Name of the chat", { value: room.name, maxlength: 120, autocomplete: "off" }, "It is the name of its file, too.");
+/**
+ * @param {string} now what it is called @param {(name: string) => Promise<void>} run
+ */
+export function askName(now, run) {
+  const name = field("Name of the chat", { value: now, maxlength: 120, autocomplete: "off", dir: "auto" }, "It is the name of its file, too.");
   askDialog({
-    title: "Rename this chat",
+    title: "Rename the chat",
     body: [name.root],
     submit: "Rename",
     run: async () => {
       const wanted = name.input.value.trim();
-      if (wanted && wanted !== room.name) await room.set({ name: wanted });
-      then(room.name);
+      if (!wanted) refuse(name, "A name needs at least one letter.");
+      if (wanted !== now) await run(wanted);
     },
   });
   name.input.select();
 }
 
-/** @param {Room} room */
-export function exportChat(room) {
+/** @param {{path: string}} room */
+export function downloadChat(room) {
   const link = (/** @type {string} */ format, /** @type {string} */ title, /** @type {string} */ words) =>
     h("li", null, h("a", { href: `${room.path}/export?format=${format}`, download: "" }, title), h("p", { class: "hint" }, words));
   openDialog(
-    "Take this chat with you",
+    "Download the chat",
     h(
       "ul",
       { class: "ways" },
@@ -213,6 +218,7 @@ const keys = [
   ["← → in the empty field", "Other versions of the last reply; → past the last one asks for another"],
   ["Ctrl + Enter", "Send; with an empty field, write the last reply anew"],
   ["Esc", "Stop the reply; close what is open"],
+  ["F2, Delete in the list", "Rename a chat, move it to the trash"],
   ["Ctrl + K", "Search chats and characters"],
   ["↑ ↓ in the messages", "From message to message; Enter shows what can be done with one"],
   ["Home, End in the messages", "The first and the last message"],
@@ -249,7 +255,7 @@ export function askDelete(index, total, run) {
             h("label", { class: "tick" }, after, h("span", null, `This and the ${count(later, "message")} after it`)),
           )
         : null,
-      h("p", null, "The chat as it is now stays in the trash for a while, so this can be undone."),
+      h("p", null, forDays() ? `The chat as it is now stays in the trash ${forDays()}, so this can be undone.` : "This house keeps nothing in the trash: what is deleted is gone for good."),
     ],
     submit: "Delete",
     danger: true,

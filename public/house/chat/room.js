@@ -2,7 +2,7 @@
 // element; whoever shows it listens.
 import { ApiError, del, get, patch, post } from "../api.js";
 import { part } from "../shelf/parts.js";
-import { keepDraft, readDraft } from "../drafts.js";
+import { keepDraft, moveDraft, readDraft } from "../drafts.js";
 import { listen } from "../live.js";
 
 /** @import {Chat, Kind, Message, Running, Waiting} from "./types.js" */
@@ -11,6 +11,9 @@ import { listen } from "../live.js";
 export const PAGE = 60;
 
 /** @typedef {"messages" | "running" | "finished" | "waiting" | "line" | "chat" | "trouble" | "words"} What */
+
+/** What the draft of a chat is kept under. @param {string} handle @param {string} character @param {string} chat */
+export const draftOf = (handle, character, chat) => `${handle}:${character}/${chat}`;
 
 export class Room extends EventTarget {
   /** @param {string} handle whose chat it is @param {string} character @param {string} chat */
@@ -43,7 +46,7 @@ export class Room extends EventTarget {
   }
 
   get draftName() {
-    return `${this.handle}:${this.character}/${this.name}`;
+    return draftOf(this.handle, this.character, this.name);
   }
 
   get path() {
@@ -402,7 +405,9 @@ export class Room extends EventTarget {
   async set(what) {
     await this.change(async () => {
       const answer = await patch(this.path, { version: this.version, ...what });
+      const before = this.draftName;
       if (typeof answer?.chat === "string") this.name = answer.chat;
+      moveDraft(before, this.draftName);
       const chat = await get(`${this.path}?limit=1`);
       this.take(chat);
       this.tell("chat");

@@ -4,9 +4,11 @@ import { fill, h, uid } from "../dom.js";
 import { ago, count } from "../format.js";
 import { icon } from "../icons.js";
 import { setMarkup } from "../markup.js";
+import { menu } from "../menu.js";
 import { errorPanel } from "../messages.js";
-import { chatPath, groupChatPath, ownPicture, settled } from "../shelf/parts.js";
+import { chatPath, groupChatPath, ownPicture, part, settled } from "../shelf/parts.js";
 import { chatName } from "./names.js";
+import { downloadChat } from "./panels.js";
 
 /** @import {Character, ChatItem, Hit} from "./types.js" */
 
@@ -22,7 +24,8 @@ const small = (src) => {
 
 export class Side {
   /**
-   * @param {{open: (character: string, chat?: string, message?: number) => void, close: () => void, current: () => {character: string, chat: string} | null}} page
+   * @param {{open: (character: string, chat?: string, message?: number) => void, close: () => void, current: () => {character: string, chat: string} | null,
+   *   pin: (item: ChatItem) => void, rename: (item: ChatItem) => void, remove: (item: ChatItem) => void}} page
    */
   constructor(page) {
     this.page = page;
@@ -56,6 +59,10 @@ export class Side {
     this.characters = [];
     this.characterTotal = 0;
     this.asked = 0;
+    /** Which chat a row is of. @type {WeakMap<Element, ChatItem>} */
+    this.items = new WeakMap();
+    /** Whether there is something to draw once a menu is closed that hangs in the list. */
+    this.late = false;
     const look = settled(140, () => void this.find());
     this.query.addEventListener("input", () => look());
     this.query.addEventListener("keydown", (event) => this.key(event));
@@ -88,7 +95,9 @@ export class Side {
   }
 
   draw() {
-    const at = document.activeElement instanceof HTMLElement && this.results.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    this.late = this.results.querySelector(":popover-open") !== null;
+    if (this.late) return;
+    const held = this.held();
     const scroll = this.results.scrollTop;
     fill(
       this.results,
@@ -100,7 +109,32 @@ export class Side {
       this.isEmpty && h("p", { class: "empty" }, "Nobody here yet. Characters and chats gather here once you have some."),
     );
     this.results.scrollTop = scroll;
-    if (at) /** @type {HTMLElement | null} */ (this.results.querySelector(`[data-key="${CSS.escape(at)}"]`))?.focus();
+    held();
+  }
+
+  /** Draws what could not be drawn while a menu was open. */
+  catchUp() {
+    if (this.late && !this.query.value.trim()) this.draw();
+  }
+
+  /** Where the focus is in the list, and a way to put it there again: on the same thing, else on what took its place. */
+  held() {
+    const { activeElement: at } = document;
+    if (!(at instanceof HTMLElement) || !this.results.contains(at)) return () => {};
+    const rows = () => /** @type {HTMLElement[]} */ ([...this.results.querySelectorAll("a.side-row")]);
+    const { key } = at.dataset;
+    const row = rows().findIndex((one) => one.closest("li") === at.closest("li"));
+    return () => {
+      const same = key && this.results.querySelector(`[data-key="${CSS.escape(key)}"]`);
+      if (same instanceof HTMLElement) same.focus({ preventScroll: true });
+      else (rows()[Math.min(row, rows().length - 1)] ?? this.query).focus({ preventScroll: true });
+    };
+  }
+
+  /** Puts the focus on the row of a chat. @param {string} character @param {string} chat */
+  focus(character, chat) {
+    const row = this.results.querySelector(`[data-key="${CSS.escape(`chat:${character}/${chat}`)}"]`);
+    if (row instanceof HTMLElement) row.focus();
   }
 
   /** @param {unknown} error */
@@ -110,19 +144,41 @@ export class Side {
 
   /** @param {ChatItem} item */
   chat(item) {
-    if (item.groupName !== undefined) return this.groupChat(item, plain(item.preview));
+    if (item.groupName !== undefined) return this.groupChat(item, item.preview);
     const now = this.page.current();
     const here = now?.character === item.character && now.chat === item.chat;
-    return this.row(
-      `chat:${item.character}/${item.chat}`,
+    const key = `chat:${item.character}/${item.chat}`;
+    const named = chatName(item);
+    const who = item.characterName || item.character;
+    // A name that is a moment says no more than the time beside it.
+    const own = item.begun === undefined && h("span", { class: "side-name" }, h("bdi", null, named));
+    const last = item.generation ? "Writing…" : item.preview || (own ? "" : named);
+    const words = [own, own && last && " · ", last];
+    const row = this.row(
+      key,
       chatPath(item),
       small(item.avatar),
-      h("bdi", null, item.characterName || item.character),
-      item.generation ? "Writing…" : plain(item.preview) || chatName(item),
+      h("bdi", null, who),
+      words,
       item.pinned ? icon("pin", "pinned") : h("span", { class: "when" }, item.modified ? ago(item.modified) : ""),
       () => this.page.open(item.character, item.chat),
       here,
     );
+    const more = menu(`What to do with the chat: ${who}, ${named}`, () => this.whatToDo(item), { kind: "side-dots", key: `more:${key}`, onClose: () => this.catchUp() });
+    row.append(more);
+    const link = row.querySelector("a");
+    if (link) this.items.set(link, item);
+    return row;
+  }
+
+  /** @param {ChatItem} item @returns {import("../menu.js").Entry[]} */
+  whatToDo(item) {
+    return [
+      { drawing: "pin", words: item.pinned ? "Unpin" : "Pin to the top", run: () => this.page.pin(item) },
+      { drawing: "scroll", words: "Rename…", run: () => this.page.rename(item) },
+      { drawing: "take", words: "Download…", run: () => downloadChat({ path: `/api/v1/chats/${part(item.character)}/${part(item.chat)}` }) },
+      { drawing: "trash", words: "Delete", run: () => this.page.remove(item) },
+    ];
   }
 
   /**
@@ -158,15 +214,14 @@ export class Side {
 
   /**
    * @param {string} key @param {string} href @param {HTMLElement} picture @param {import("../dom.js").Child} title
-   * @param {import("../dom.js").Child} words @param {import("../dom.js").Child} aside @param {() => void} open @param {boolean} [here]
+   * @param {import("../dom.js").Child | import("../dom.js").Child[]} words @param {import("../dom.js").Child} aside @param {() => void} open @param {boolean} [here]
    */
   row(key, href, picture, title, words, aside, open, here = false) {
     const link = h(
       "a",
       { class: "side-row", href, "data-key": key, "aria-current": here ? "page" : undefined },
       picture,
-      h("span", { class: "side-words" }, h("strong", null, title), h("span", { class: "side-more-words" }, words)),
-      aside,
+      h("span", { class: "side-words" }, h("strong", null, title), aside, h("span", { class: "side-more-words" }, words)),
     );
     link.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
@@ -174,7 +229,7 @@ export class Side {
       this.page.close();
       open();
     });
-    return h("li", null, link);
+    return h("li", { class: "side-item" }, link);
   }
 
   async find() {
@@ -243,12 +298,15 @@ export class Side {
     } else if (event.key === "Enter" && event.target === this.query && rows.length > 0 && this.query.value.trim()) {
       event.preventDefault();
       rows[0].click();
+    } else if ((event.key === "Delete" || event.key === "F2") && at >= 0) {
+      const item = this.items.get(rows[at]);
+      if (!item) return;
+      event.preventDefault();
+      if (event.key === "Delete") this.page.remove(item);
+      else this.page.rename(item);
     }
   }
 }
-
-/** Words without the marks that make them lean. @param {string | undefined} text */
-const plain = (text) => (text ?? "").replace(/[*_`~]{1,3}(?=\S)|(?<=\S)[*_`~]{1,3}/g, "");
 
 /** A card's own words, with the names that they stand for. @param {string} text @param {string} name */
 const named = (text, name) => text.replace(/\{\{char\}\}/gi, name).replace(/\{\{user\}\}/gi, "you");

@@ -1,24 +1,29 @@
 // The chat page: its side, the open chat, and what ties them to the address, the keys and the other windows.
-import { ApiError, del, get, post, upload } from "../api.js";
+import { ApiError, del, get, patch, post, upload } from "../api.js";
 import { openDialog } from "../dialog.js";
 import { define, fill, h } from "../dom.js";
+import { moveDraft } from "../drafts.js";
 import { ago, count } from "../format.js";
 import { meOf, openPage } from "../frame.js";
 import { icon } from "../icons.js";
 import { keepListening } from "../live.js";
 import { errorPanel, say, show, sorry } from "../messages.js";
 import { asked, chatPath, part, settled } from "../shelf/parts.js";
+import { forDays, isInTrash } from "../trash.js";
 import { bar } from "./bar.js";
 import { Composer } from "./composer.js";
 import { Log } from "./log.js";
 import { chatName } from "./names.js";
-import { askDelete, promptOf, showKeys, showPrompt } from "./panels.js";
-import { Room } from "./room.js";
+import { askDelete, askName, promptOf, showKeys, showPrompt } from "./panels.js";
+import { Room, draftOf } from "./room.js";
 import { Side } from "./side.js";
 import { welcome } from "./welcome.js";
 
 /** @import {Me} from "../types.js" */
 /** @import {ChatItem, Connections, Message, Personas} from "./types.js" */
+
+/** Where there is no room for the side beside the chat. */
+const NARROW = "(max-width: 56rem)";
 
 define("tk-chat", (element) => openPage(element, (place, known) => new Page(place, meOf(known)).start()));
 
@@ -43,6 +48,9 @@ export class Page {
       open: (character, chat, message) => void this.open(character, chat, message),
       close: () => this.drawer(false),
       current: () => this.room && { character: this.room.character, chat: this.room.name },
+      pin: (item) => void this.pin(item).catch(sorry),
+      rename: (item) => this.renameListed(item),
+      remove: (item) => void this.removeListed(item).catch(sorry),
     });
     this.stage = h("section", { class: "stage", "aria-label": "Chat" });
     this.announcer = h("div", { class: "unseen", "aria-live": "polite", id: "chat-said" });
@@ -62,6 +70,7 @@ export class Page {
       event.preventDefault();
       this.composer?.take([...event.dataTransfer.files]);
     });
+    matchMedia(NARROW).addEventListener("change", () => this.drawer(false));
     addEventListener("popstate", () => void this.fromAddress());
     addEventListener("offline", () => this.line());
     addEventListener("online", () => this.line());
@@ -177,7 +186,7 @@ export class Page {
         gone
           ? [
               h("h1", null, "This chat is not here"),
-              h("p", null, "It may have been renamed or deleted. What was deleted waits in the ", h("a", { href: "/trash" }, "trash"), " for a while."),
+              h("p", null, "It may have been renamed or deleted. What was deleted waits in the ", h("a", { href: "/trash" }, "trash"), ` ${forDays() || "for a moment"}.`),
             ]
           : errorPanel(error, retry),
       ),
@@ -392,11 +401,54 @@ export class Page {
     return persona?.avatar ?? this.me.avatar;
   }
 
-  /** @param {Room} room @param {string} chat */
-  renamed(room, chat) {
-    history.replaceState(null, "", chatPath({ character: room.character, chat }));
-    say("The chat is renamed.");
-    void this.side.load().catch(() => {});
+  /** @param {Room} room @param {(chat: string) => void} [then] */
+  renameOpen(room, then) {
+    askName(room.name, async (name) => {
+      await room.set({ name });
+      history.replaceState(null, "", chatPath({ character: room.character, chat: room.name }));
+      await this.side.load().catch(() => {});
+      then?.(room.name);
+      say("The chat is renamed.");
+    });
+  }
+
+  /** The open chat, if this one of the list is it. @param {ChatItem} item */
+  opened(item) {
+    const { room } = this;
+    return room?.character === item.character && room.name === item.chat ? room : null;
+  }
+
+  /** @param {ChatItem} item */
+  async pin(item) {
+    const what = { pinned: !item.pinned };
+    await (this.opened(item)?.set(what) ?? patch(pathOf(item), what));
+    await this.side.load();
+  }
+
+  /** @param {ChatItem} item */
+  renameListed(item) {
+    // The dialog gives the focus back to a row that has another name now.
+    const back = (/** @type {string} */ chat) => void setTimeout(() => this.side.focus(item.character, chat));
+    const open = this.opened(item);
+    if (open) return this.renameOpen(open, back);
+    askName(item.chat, async (name) => {
+      // Somebody may have written there since the dialog was opened: the list has heard of it.
+      const now = this.side.chats.find((one) => pathOf(one) === pathOf(item)) ?? item;
+      const { chat } = await patch(pathOf(item), { version: now.version, name });
+      moveDraft(draftOf(this.me.handle, item.character, item.chat), draftOf(this.me.handle, item.character, chat));
+      await this.side.load().catch(() => {});
+      back(chat);
+      say("The chat is renamed.");
+    });
+  }
+
+  /** @param {ChatItem} item */
+  async removeListed(item) {
+    const open = this.opened(item);
+    if (open) return this.removeChat(open);
+    const gone = await del(`${pathOf(item)}?version=${part(item.version)}`);
+    await this.side.load();
+    this.undo(isInTrash("The chat"), async () => gone.trash, item.character, false);
   }
 
   /** @param {string} character */
@@ -427,7 +479,7 @@ export class Page {
               h("span", { class: "hint" }, `${count(item.messages, "message")} · ${ago(item.modified)}`),
               item.preview && h("span", { class: "hint one-line" }, item.preview),
             ),
-            h("button", { type: "button", class: "button small", "aria-label": `Open ${item.chat}`, onclick: () => (close(), void this.open(character, item.chat)) }, "Open"),
+            h("button", { type: "button", class: "button small", "aria-label": `Open ${chatName(item)}`, onclick: () => (close(), void this.open(character, item.chat)) }, "Open"),
           ),
         ),
       );
@@ -466,7 +518,7 @@ export class Page {
       history.pushState(null, "", "/chat");
       this.empty();
     }
-    this.undo("The chat is in the trash.", async () => gone.trash, character);
+    this.undo(isInTrash("The chat"), async () => gone.trash, character);
   }
 
   /** @param {number} index */
@@ -476,22 +528,22 @@ export class Page {
     askDelete(index, room.count, async (after) => {
       await room.remove(index, after);
       // The chat as it was went into the trash; it comes back beside what has been said since.
-      this.undo("Deleted. The chat as it was is in the trash.", () => newestVersion(room), room.character);
+      this.undo(`Deleted. ${isInTrash("The chat as it was")}`, () => newestVersion(room), room.character);
     });
   }
 
   /**
-   * A note with a button that takes something out of the trash again and opens it.
-   * @param {string} words @param {() => Promise<string>} what its id there @param {string} character
+   * A note with a button that takes something out of the trash again, and opens it.
+   * @param {string} words @param {() => Promise<string>} what its id there @param {string} character @param {boolean} [open] what came back
    */
-  undo(words, what, character) {
+  undo(words, what, character, open = true) {
     const button = h("button", { type: "button", class: "quiet undo" }, "Undo");
     button.addEventListener("click", async () => {
       button.closest(".note")?.remove();
       try {
         const back = await post(`/api/v1/trash/${part(await what())}/restore`);
         await this.side.load();
-        await this.open(back.character ?? character, back.chat);
+        if (open) await this.open(back.character ?? character, back.chat);
         say(back.renamed ? `It is back, as a chat of its own: “${back.chat}”.` : "It is back.");
       } catch (error) {
         sorry(error);
@@ -531,7 +583,7 @@ export class Page {
       await room.remove(index + 1, true);
       // What is gone is out of the page before a reply comes in at its place.
       await this.log?.reload();
-      this.undo("What came after is in the trash, with the chat as it was.", () => newestVersion(room), room.character);
+      this.undo(`What came after is deleted. ${isInTrash("The chat as it was")}`, () => newestVersion(room), room.character);
     }
     await room.ask("reply");
   }
@@ -550,6 +602,9 @@ export class Page {
   drawer(open) {
     const was = this.place.classList.contains("side-shown");
     this.place.classList.toggle("side-shown", open);
+    // What lies under the drawer is out of reach as long as it is open.
+    this.stage.inert = open;
+    for (const one of document.querySelectorAll("body > :is(.skip, header, footer)")) /** @type {HTMLElement} */ (one).inert = open;
     if (open) this.side.query.focus({ preventScroll: true });
     else if (was) /** @type {HTMLElement | null} */ (this.stage.querySelector(".side-open"))?.focus();
   }
@@ -562,7 +617,7 @@ export class Page {
     const command = event.ctrlKey || event.metaKey;
     if (command && event.key.toLowerCase() === "k") {
       event.preventDefault();
-      if (matchMedia("(max-width: 56rem)").matches) this.drawer(true);
+      if (matchMedia(NARROW).matches) this.drawer(true);
       this.side.query.focus();
       this.side.query.select();
     } else if (command && event.key === "Enter" && this.room) {
@@ -583,6 +638,9 @@ export class Page {
     }
   }
 }
+
+/** @param {{character: string, chat: string}} item */
+const pathOf = ({ character, chat }) => `/api/v1/chats/${part(character)}/${part(chat)}`;
 
 /** What went wrong, in short: there may be words already. @param {Room} room */
 const troubleTitle = ({ last }) => (last?.unfinished && !last.isUser ? "The reply broke off." : "No reply.");

@@ -24,6 +24,7 @@
  * @property {string} characterName
  * @property {string} [avatar]
  * @property {string} chat
+ * @property {number} [begun] the moment that it is named after
  * @property {string} version
  * @property {number} count
  * @property {number} first
@@ -39,6 +40,8 @@
  * @property {string} [groupName]
  * @property {string} [avatar]
  * @property {string} chat
+ * @property {number} [begun] the moment that it is named after
+ * @property {string} version
  * @property {number} messages
  * @property {number} size
  * @property {number} modified
@@ -64,7 +67,7 @@
  * @property {PromptPart[]} parts
  * @property {number} tokens
  * @property {boolean} exact
- * @property {{messages: number, lore: number}} [leftOut]
+ * @property {{messages: number, lore: number, keys: number}} [leftOut]
  *
  * @typedef {"reply" | "swipe" | "continue" | "regenerate" | "impersonate"} Kind
  *

@@ -9,6 +9,7 @@ import { count } from "../format.js";
 import { icon } from "../icons.js";
 import { follow } from "../live.js";
 import { setMarkup } from "../markup.js";
+import { goesToTrash, isInTrash } from "../trash.js";
 import { pictureEditor } from "../picture.js";
 import { Editing } from "./editing.js";
 import { blank, drawEntries, listed, nameOf } from "./entries.js";
@@ -174,7 +175,7 @@ function side(path, editing, now, became) {
         class: "button",
         href: `${path}/export?format=${format}`,
         download: true,
-        "aria-label": `Export as ${format.toUpperCase()}`,
+        "aria-label": `Download as ${format.toUpperCase()}`,
       },
       format.toUpperCase(),
     );
@@ -220,12 +221,12 @@ function remove(path, view) {
   const chats = tick("Their chats as well", false, "Otherwise the chats stay, and come back into view with the card.");
   askDialog({
     title: `Delete ${view.name}?`,
-    body: [h("p", null, "The card goes into the trash, from where it can be brought back."), chats.root],
+    body: [h("p", null, goesToTrash()), chats.root],
     submit: "Delete",
     danger: true,
     run: async () => {
       await del(`${path}?chats=${chats.input.checked}`);
-      sayThere("/characters", `${view.name} is in the trash.`);
+      sayThere("/characters", isInTrash(view.name));
     },
   });
 }

@@ -127,6 +127,7 @@ export async function connectionForm(connection, me, again, scope = "own") {
       const result = await ask();
       if (Array.isArray(result.models)) model.offer(result.models);
       fill(outcome, testWords(result));
+      outcome.scrollIntoView({ block: "nearest" });
     }).catch((reason) => complain(outcome, reason));
   });
   model.list.addEventListener("click", () => {

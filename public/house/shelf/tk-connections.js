@@ -1,4 +1,4 @@
-// The page of models: which model servers there are, one's own and the house's; whether they answer; what they have used.
+// The page of connections: which model servers there are, one's own and the house's; whether they answer; what they have used.
 import { del, get, post, put } from "../api.js";
 import { askDialog } from "../dialog.js";
 import { define, fill, h } from "../dom.js";
@@ -55,7 +55,7 @@ define("tk-connections", (element) =>
     fill(
       place,
       pageHead(
-        "Models",
+        "Connections",
         "Who answers when you write: model servers on this machine, or providers you have a key for.",
         may(me, "connections.own") && look,
         may(me, "connections.own") && add,

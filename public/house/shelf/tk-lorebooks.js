@@ -8,6 +8,7 @@ import { meOf, openPage, sayThere } from "../frame.js";
 import { icon } from "../icons.js";
 import { follow } from "../live.js";
 import { say, showing } from "../messages.js";
+import { goesToTrash, isInTrash } from "../trash.js";
 import { arrivals, dropAnywhere, fileButton } from "./arrivals.js";
 import { Editing } from "./editing.js";
 import { blank, drawEntries, listed, nameOf } from "./entries.js";
@@ -97,15 +98,15 @@ function row(book, again) {
           class: "button small",
           href: pathOf(book.name),
           download: `${book.name}.json`,
-          "aria-label": `Export ${book.name}`,
+          "aria-label": `Download ${book.name}`,
         },
-        "Export",
+        "Download",
       ),
       button(
         "Delete",
         () =>
           remove(book.name, async () => {
-            say(`“${book.name}” is in the trash.`, h("a", { href: "/trash" }, "Look"));
+            say(isInTrash(`“${book.name}”`), h("a", { href: "/trash" }, "Look"));
             await again();
           }),
         "small",
@@ -138,7 +139,7 @@ function remove(name, done) {
       h(
         "p",
         null,
-        "It goes into the trash, from where it can be brought back. Characters that bring it along then come without it.",
+        `${goesToTrash()} Characters that bring it along then come without it.`,
       ),
     ],
     submit: "Delete",
@@ -201,10 +202,10 @@ async function bookPage(place, name, me) {
     pageHead(
       h("bdi", null, name),
       null,
-      h("a", { class: "button", href: path, download: `${name}.json` }, icon("take"), "Export"),
+      h("a", { class: "button", href: path, download: `${name}.json` }, icon("take"), "Download"),
       button(
         [icon("trash"), "Delete"],
-        () => remove(name, async () => sayThere("/lorebooks", `“${name}” is in the trash.`)),
+        () => remove(name, async () => sayThere("/lorebooks", isInTrash(`“${name}”`))),
         "danger-quiet",
       ),
     ),

@@ -8,6 +8,7 @@ import { openPage, portrait } from "../frame.js";
 import { icon } from "../icons.js";
 import { follow } from "../live.js";
 import { say, showing } from "../messages.js";
+import { goesToTrash, isInTrash } from "../trash.js";
 import { pictureEditor } from "../picture.js";
 import { area, button, choice, emptyRoom, fold, ownPicture, pageHead, part } from "./parts.js";
 
@@ -198,14 +199,14 @@ function remove(persona, path, again) {
       h(
         "p",
         null,
-        "It goes into the trash, from where it can be brought back. What you said under this name stays in the chats.",
+        `${goesToTrash()} What you said under this name stays in the chats.`,
       ),
     ],
     submit: "Delete",
     danger: true,
     run: async () => {
       await del(path);
-      say(`${persona.name} is in the trash.`, h("a", { href: "/trash" }, "Look"));
+      say(isInTrash(persona.name), h("a", { href: "/trash" }, "Look"));
       await again();
     },
   });

@@ -9,6 +9,7 @@ import { openPage } from "../frame.js";
 import { icon } from "../icons.js";
 import { follow } from "../live.js";
 import { say, showing } from "../messages.js";
+import { forDays } from "../trash.js";
 import { button, chatPath, emptyRoom, pageHead, part } from "./parts.js";
 
 /** @import {Thrown} from "./types.js" */
@@ -39,7 +40,7 @@ define("tk-trash", (element) =>
     );
     fill(
       place,
-      pageHead("Trash", "What you deleted, and what was replaced. It can all come back until its day is over.", empty),
+      pageHead("Trash", forDays() ? `What you deleted, and what was replaced. It can be brought back ${forDays()}.` : "What you deleted. This house keeps none of it: it is gone for good soon after.", empty),
       list,
     );
     follow(["trash"], look);
@@ -53,7 +54,8 @@ function draw(things, again) {
     return emptyRoom(
       "trash",
       "Nothing here",
-      "Whatever you delete, a chat, a character, a lorebook, waits here for a while before it is gone for good.",
+      `What you delete, a chat, a character, a lorebook or a persona, ${forDays() ? `waits here ${forDays()}` : "passes through here"} before it is gone for good. So do earlier versions of chats that were changed.`,
+      h("a", { class: "button", href: "/chat" }, icon("chat"), "Back to the chats"),
     );
   const total = things.reduce((sum, thing) => sum + thing.size, 0);
   return [
@@ -67,7 +69,7 @@ function draw(things, again) {
 }
 
 /** What people call it. @param {Thrown} thing */
-const nameOf = (thing) => (thing.of ? chatName({ chat: thing.name, characterName: thing.of }) : thing.name);
+const nameOf = (thing) => (thing.of ? chatName({ chat: thing.name, characterName: thing.of, begun: thing.begun }) : thing.name);
 
 /** @param {Thrown} thing @param {() => Promise<void>} again */
 function row(thing, again) {

@@ -75,6 +75,7 @@
  * @property {string} characterName
  * @property {string} [groupName]
  * @property {string} chat
+ * @property {number} [begun]
  * @property {number} index
  * @property {string} name
  * @property {boolean} isUser
@@ -88,6 +89,7 @@
  * @property {"chat" | "version" | "character" | "lorebook" | "persona"} kind
  * @property {string} name
  * @property {string | null} [of]
+ * @property {number} [begun]
  * @property {number} size
  * @property {number} deleted
  * @property {number | null} expires

@@ -132,6 +132,8 @@ pub struct Generations<H: House> {
     all: Mutex<All>,
     /// Whoever is preparing one in a chat. A request that comes again meanwhile waits, and finds it known.
     preparing: Turns<ChatKey>,
+    /// Whoever has a prompt put together, which can take a thread a while: one at a time for each person.
+    building: Turns<Handle>,
     /// Replies that came and could not be put into their chats yet.
     unsettled: Mutex<Vec<(Errand, Said)>>,
     /// Nothing new is begun.
@@ -202,6 +204,7 @@ impl<H: House> Generations<H> {
             rules,
             all: Mutex::default(),
             preparing: Turns::default(),
+            building: Turns::default(),
             unsettled: Mutex::default(),
             closing: CancellationToken::new(),
             cutting: CancellationToken::new(),
@@ -232,14 +235,15 @@ impl<H: House> Generations<H> {
         let id = GenerationId::new()?;
         let busy = self.take_chat(&order, &id)?;
         let (this, named) = (Arc::clone(&self), id.clone());
-        let (begun, order) = blocking(move || {
-            let begun = this.house.begin(&named, &order)?;
-            if order.kind != Kind::Impersonate {
-                this.journals.begin(&begun.errand)?;
-            }
-            Ok((begun, order))
-        })
-        .await?;
+        let (begun, order) = self
+            .in_turn(&order.handle.clone(), move || {
+                let begun = this.house.begin(&named, &order)?;
+                if order.kind != Kind::Impersonate {
+                    this.journals.begin(&begun.errand)?;
+                }
+                Ok((begun, order))
+            })
+            .await?;
         let Begun { errand, line, plan, version, user_message, index } = begun;
         let answer = Started { id: id.clone(), version: Some(version), user_message };
         let generation = Arc::new(Generation::new(Begins {
@@ -268,6 +272,22 @@ impl<H: House> Generations<H> {
         let running = Arc::clone(&self).run(generation, errand, line, Arc::new(plan), busy);
         self.tasks.spawn(running);
         Ok(answer)
+    }
+
+    /// Does what has to do with this person's prompts, on a thread for work that takes its time, and when nothing else of
+    /// that is going on for them: whatever their lorebooks ask for, they keep no more than one thread busy. It goes on to its
+    /// end, and keeps the turn, even if whoever asked has left.
+    pub async fn in_turn<T: Send + 'static>(
+        &self,
+        handle: &Handle,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let turn = self.building.take(handle.clone()).await;
+        blocking(move || {
+            let _turn = turn;
+            work()
+        })
+        .await
     }
 
     /// What was answered to the same request before, if it comes again because the answer was lost.

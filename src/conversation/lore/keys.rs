@@ -1,14 +1,19 @@
 //! Whether a lorebook's keys are found in a text.
 //!
 //! Keys are strangers' texts and so may be regular expressions made to run for ever: how far one may go is bounded, and so
-//! is what all of one prompt may look through.
+//! is what all of one prompt may look through, and for how long. Keys that were not tried are counted.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use fancy_regex::{Regex, RegexBuilder};
 
+use crate::hash::hash;
+
+/// The longest key, in bytes.
+const KEY_MAX: usize = 4096;
 /// The longest regular expression, in bytes, and how many are made for one prompt.
 const PATTERN_MAX: usize = 2000;
 const PATTERNS_MAX: usize = 2000;
@@ -18,6 +23,10 @@ const BACKTRACKS_MAX: usize = 50_000;
 const COMPILED_MAX: usize = 512 * 1024;
 /// How many bytes may be looked through for one prompt, all keys together.
 const LOOKED_THROUGH_MAX: usize = 2 << 30;
+/// What looking for a key costs at least, in the same measure.
+const KEY_COST: usize = 256;
+/// How long regular expressions may take for one prompt, all together: none takes much more than a quarter of a second.
+const PATTERNS_TIME: Duration = Duration::from_secs(2);
 /// A regular expression is so much slower than looking for a word.
 const PATTERN_COST: usize = 32;
 /// How much an expression that looks around itself sees, in bytes, from the newest back: it may go through all of it from
@@ -59,49 +68,86 @@ pub struct How {
 pub struct Finder {
     patterns: RefCell<HashMap<String, Option<Rc<Regex>>>>,
     left: Cell<usize>,
+    time: Cell<Duration>,
+    untried: RefCell<HashSet<u64>>,
 }
 
 impl Default for Finder {
     fn default() -> Self {
-        Self { patterns: RefCell::default(), left: Cell::new(LOOKED_THROUGH_MAX) }
+        Self {
+            patterns: RefCell::default(),
+            left: Cell::new(LOOKED_THROUGH_MAX),
+            time: Cell::new(PATTERNS_TIME),
+            untried: RefCell::default(),
+        }
     }
 }
 
 impl Finder {
-    /// Whether `key` is in one of the texts.
-    pub fn finds(&self, key: &str, haystacks: &[&Haystack], how: How) -> bool {
+    /// Whether `key`, which may have macros in it, is in one of the texts.
+    pub fn finds(&self, key: &str, expand: impl Fn(&str) -> String, haystacks: &[&Haystack], how: How) -> bool {
+        if key.len() > KEY_MAX || !self.may_look_through(KEY_COST) {
+            return self.pass_over(key);
+        }
+        let expanded = expand(key);
+        self.finds_expanded(&expanded, haystacks, how).unwrap_or_else(|| self.pass_over(key))
+    }
+
+    /// How many keys were not tried, or not to their end.
+    pub fn untried(&self) -> usize {
+        self.untried.borrow().len()
+    }
+
+    fn pass_over(&self, key: &str) -> bool {
+        self.untried.borrow_mut().insert(hash(key));
+        false
+    }
+
+    /// Whether it is there; nothing where that would take too much.
+    fn finds_expanded(&self, key: &str, haystacks: &[&Haystack], how: How) -> Option<bool> {
         if let Some((pattern, flags)) = as_pattern(key) {
-            let Some(regex) = self.pattern(key, pattern, flags) else { return false };
-            return haystacks.iter().any(|haystack| self.matches(key, &regex, &haystack.text));
+            let regex = self.timed(|| self.pattern(key, pattern, flags))??;
+            return any(haystacks, |haystack| self.timed(|| self.matches(key, &regex, &haystack.text))?);
         }
         let needle = if how.case_sensitive { key.to_owned() } else { key.to_lowercase() };
         let needle = needle.trim();
         if needle.is_empty() {
-            return false;
+            return Some(false);
         }
-        haystacks.iter().any(|haystack| {
+        any(haystacks, |haystack| {
             let text = if how.case_sensitive { &haystack.text } else { &haystack.lower };
+            // Of several words, SillyTavern asks no more than that they are there.
+            let is_word = how.whole_words && !needle.contains(char::is_whitespace);
             self.may_look_through(text.len())
-                // Of several words, SillyTavern asks no more than that they are there.
-                && if how.whole_words && !needle.contains(char::is_whitespace) { has_word(text, needle) } else { text.contains(needle) }
+                .then(|| if is_word { has_word(text, needle) } else { text.contains(needle) })
         })
     }
 
-    fn matches(&self, key: &str, regex: &Regex, text: &str) -> bool {
+    /// Does something that may take long, unless too long was taken already.
+    fn timed<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        let left = self.time.get();
+        if left.is_zero() {
+            return None;
+        }
+        let begun = Instant::now();
+        let done = work();
+        self.time.set(left.saturating_sub(begun.elapsed()));
+        Some(done)
+    }
+
+    fn matches(&self, key: &str, regex: &Regex, text: &str) -> Option<bool> {
         let looks_around = looks_around(key);
         let text = if looks_around { start_of(text, AROUND_MAX) } else { text };
         let cost = if looks_around { text.len() / 2 } else { PATTERN_COST };
         if !self.may_look_through(text.len().saturating_mul(cost.max(1))) {
-            return false;
+            return None;
         }
-        match regex.is_match(text) {
-            Ok(found) => found,
-            Err(_) => {
-                // One that goes on for ever is not tried again in this prompt.
-                self.patterns.borrow_mut().insert(key.to_owned(), None);
-                false
-            }
+        let found = regex.is_match(text);
+        if found.is_err() {
+            // One that goes on for ever is not tried again in this prompt.
+            self.patterns.borrow_mut().insert(key.to_owned(), None);
         }
+        found.ok()
     }
 
     fn may_look_through(&self, bytes: usize) -> bool {
@@ -131,6 +177,16 @@ impl Finder {
         self.patterns.borrow_mut().insert(key.to_owned(), regex.clone());
         regex
     }
+}
+
+/// Whether it is so of one of them; nothing where it is of none of those before one that cannot be told.
+fn any(haystacks: &[&Haystack], mut is_so: impl FnMut(&Haystack) -> Option<bool>) -> Option<bool> {
+    for haystack in haystacks {
+        if is_so(haystack)? {
+            return Some(true);
+        }
+    }
+    Some(false)
 }
 
 /// The inside and the flags of `/…/flags`.
@@ -206,7 +262,8 @@ mod tests {
         #[case] found: bool,
     ) {
         let haystack = Haystack::new(text.to_owned());
-        let finds = Finder::default().finds(key, &[&haystack], How { case_sensitive, whole_words });
+        let how = How { case_sensitive, whole_words };
+        let finds = Finder::default().finds(key, str::to_owned, &[&haystack], how);
         assert_eq!(finds, found, "{key:?} in {text:?}");
     }
 
@@ -217,9 +274,42 @@ mod tests {
         let start = std::time::Instant::now();
         let how = How { case_sensitive: false, whole_words: false };
         for _ in 0..20 {
-            assert!(!finder.finds("/(a|a)*(?=b)\\1c$/", &[&haystack], how));
-            assert!(!finder.finds("/(?=(a+)+b)x/", &[&haystack], how));
+            assert!(!finder.finds("/(a|a)*(?=b)\\1c$/", str::to_owned, &[&haystack], how));
+            assert!(!finder.finds("/(?=(a+)+b)x/", str::to_owned, &[&haystack], how));
         }
         assert!(start.elapsed().as_secs() < 5);
+        assert!(finder.untried() >= 1, "{}", finder.untried());
+    }
+
+    /// As long as a slow machine needs for one of the hardest, and not for two thousand.
+    #[test]
+    fn thousands_of_hard_expressions_take_no_more_than_a_few() {
+        let haystack = Haystack::new("ab".repeat(128 * 1024));
+        let finder = Finder::default();
+        let how = How { case_sensitive: false, whole_words: false };
+        let begun = Instant::now();
+        for n in 0..2000 {
+            let hard = format!("/[ab]*a[ab]{{{}}}[^ab]*(?=e)|x{n}/", 800 + n % 50);
+            assert!(!finder.finds(&hard, str::to_owned, &[&haystack], how));
+        }
+        assert!(begun.elapsed() < 10 * PATTERNS_TIME, "{:?}", begun.elapsed());
+        assert!((1000..=2000).contains(&finder.untried()), "{}", finder.untried());
+        // Words are looked for as before.
+        assert!(finder.finds("bab", str::to_owned, &[&haystack], how));
+    }
+
+    #[test]
+    fn keys_longer_than_any_are_passed_over_and_many_are_given_up() {
+        let haystack = Haystack::new("a".repeat(LOOKED_THROUGH_MAX / 5000));
+        let finder = Finder::default();
+        let how = How { case_sensitive: true, whole_words: false };
+        let expand = |_: &str| -> String { panic!("not even expanded") };
+        assert!(!finder.finds(&"a".repeat(KEY_MAX + 1), expand, &[&haystack], how));
+        assert_eq!(finder.untried(), 1);
+        for n in 0..6000 {
+            finder.finds(&format!("b{n}"), str::to_owned, &[&haystack], how);
+        }
+        assert!((500..2000).contains(&finder.untried()), "{}", finder.untried());
+        assert!(!finder.finds("a", expand, &[&haystack], how), "nothing is left to look with");
     }
 }

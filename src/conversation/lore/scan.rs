@@ -63,6 +63,8 @@ pub struct Active {
     pub entries: Vec<ActiveEntry>,
     /// How many did not fit.
     pub left_out: usize,
+    /// How many keys were not tried, because they are too long, too hard or too many.
+    pub untried: usize,
     /// What is to be remembered under [`MEMORY`], if it has changed.
     pub remembered: Option<Map<String, Value>>,
 }
@@ -296,7 +298,7 @@ impl<'s, 'i, 'a> Run<'s, 'i, 'a> {
     fn has_keys(&self, entry: &Entry, in_recursion: bool) -> bool {
         let haystacks = self.haystacks(entry, in_recursion);
         let how = self.how(entry);
-        let has = |key: &String| self.finder.finds(&self.scan.macros.expand(key), &haystacks, how);
+        let has = |key: &String| self.finder.finds(key, |key| self.scan.macros.expand(key), &haystacks, how);
         if !entry.keys.iter().any(has) {
             return false;
         }
@@ -380,7 +382,9 @@ impl<'s, 'i, 'a> Run<'s, 'i, 'a> {
         let haystacks = self.haystacks(entry, self.has_said);
         let how = self.how(entry);
         let found = |keys: &[String]| {
-            keys.iter().filter(|key| self.finder.finds(&self.scan.macros.expand(key), &haystacks, how)).count()
+            keys.iter()
+                .filter(|key| self.finder.finds(key, |key| self.scan.macros.expand(key), &haystacks, how))
+                .count()
         };
         let first = found(&entry.keys);
         if !entry.selective || entry.secondary.is_empty() {
@@ -441,7 +445,7 @@ impl<'s, 'i, 'a> Run<'s, 'i, 'a> {
                 tokens: *tokens,
             }
         });
-        Active { entries: entries.collect(), left_out: self.left_out, remembered }
+        Active { entries: entries.collect(), left_out: self.left_out, untried: self.finder.untried(), remembered }
     }
 
     /// Who stays active, and who rests, until the chat has how many messages.

@@ -68,7 +68,8 @@ async fn ask_of(call: &Call, asked: &mut Completion, named: Named) -> Result<(Co
     let messages = asked.messages()?;
     let Some(character) = character else { return Ok((connection, Ask { model, messages, parameters })) };
     let (app, account) = (Arc::clone(&call.state.app), Arc::clone(call.me()?));
-    blocking(move || {
+    let (talk, handle) = (Arc::clone(&app.talk), account.handle.clone());
+    talk.in_turn(&handle, move || {
         let ask = app.talk.house().sources.gather_question(Question {
             handle: &account.handle,
             account: &account.name,

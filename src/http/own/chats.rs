@@ -17,6 +17,7 @@ use crate::http::pipe;
 use crate::http::reply::{self, Reply};
 use crate::http::state::State;
 use crate::library::characters::Row;
+use crate::library::chats::dates;
 use crate::library::chats::export::Format;
 use crate::library::chats::groups::Group;
 use crate::library::chats::import::{self, Speakers};
@@ -109,11 +110,20 @@ fn listed(state: &State, handle: &Handle, recent: &Recent) -> Result<Value> {
 /// Which chat, and what its character is called and looks like, if there is one.
 fn head(row: Option<&Row>, chat: &ChatRef) -> Value {
     let name = row.map_or(chat.character.as_str(), |row| &*row.name);
-    let mut head = json!({ "character": chat.character, "characterName": name, "chat": chat.chat });
+    let mut head = json!({ "character": chat.character, "characterName": name });
     if let Some(row) = row {
         head["avatar"] = avatar(&row.id, &row.mark()).into();
     }
+    called(&mut head, chat.chat.as_str());
     head
+}
+
+/// What a chat is called, and which moment that is, if it is one.
+pub fn called(view: &mut Value, chat: &str) {
+    view["chat"] = chat.into();
+    if let Some(begun) = dates::in_name(chat) {
+        view["begun"] = begun.into();
+    }
 }
 
 /// The groups of group chats that are to be shown, if any are.
@@ -128,7 +138,9 @@ pub fn groups_of<'a>(
 /// Which group chat, and what its group is called, if there is one.
 fn group_head(groups: &HashMap<FileName, Group>, chat: &ChatRef) -> Value {
     let group = groups.get(&chat.chat);
-    json!({ "group": group.map(|group| &group.id), "groupName": group_name(groups, chat), "chat": chat.chat })
+    let mut head = json!({ "group": group.map(|group| &group.id), "groupName": group_name(groups, chat) });
+    called(&mut head, chat.chat.as_str());
+    head
 }
 
 /// What people call the group of a chat.

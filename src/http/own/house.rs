@@ -29,6 +29,8 @@ pub async fn get(call: Call) -> Result<Reply> {
             "accounts": rules.accounts,
             "login": login,
             "recoveryCodeLength": rules.code_length,
+            "trashDays": state.app.config.trash.days,
+            "undoDays": state.app.config.backups.undo_days,
             "me": match &person {
                 Some(person) => views::me(&state, person)?,
                 None => Value::Null,

@@ -8,6 +8,7 @@ use serde_json::json;
 use warp::http::header;
 
 use crate::blocking::blocking;
+use crate::config::ByteSize;
 use crate::error::{Error, Kind, Result};
 use crate::http::call::Call;
 use crate::http::reply::{self, Reply};
@@ -175,5 +176,9 @@ fn undo_id(call: &Call) -> Result<UndoId> {
 }
 
 fn too_large(limit: u64) -> Error {
-    Error::new(Kind::TooLarge, "too_large", format!("The archive is too large: at most {limit} bytes are taken."))
+    Error::new(
+        Kind::TooLarge,
+        "too_large",
+        format!("The archive is too large: at most {} is taken.", ByteSize(limit).in_words()),
+    )
 }

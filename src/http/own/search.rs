@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::chats::{group_name, groups_of};
+use super::chats::{called, group_name, groups_of};
 use super::views;
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
@@ -50,14 +50,15 @@ fn view(answer: &Answer, with: impl Fn(&Hit) -> Value) -> Value {
         .iter()
         .map(|hit| {
             let more = json!({
-                "chat": hit.chat.chat,
                 "index": hit.index,
                 "name": hit.name,
                 "isUser": hit.is_user,
                 "sentAt": hit.sent_at,
                 "snippet": hit.snippet,
             });
-            views::merged(with(hit), more)
+            let mut view = with(hit);
+            called(&mut view, hit.chat.chat.as_str());
+            views::merged(view, more)
         })
         .collect();
     let mut view = json!({ "hits": hits });

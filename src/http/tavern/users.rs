@@ -188,9 +188,8 @@ pub async fn change_password(mut call: Call) -> Result<Reply> {
     let ChangePassword { handle, new_password, old_password } = call.json().await?;
     let handle = target(&call, handle)?;
     let person = call.person()?.clone();
-    let manages = person.account.role.permissions().has(crate::access::Permission::UsersManage);
     let old = old_password.unwrap_or_default();
-    let old = if manages { OldPassword::NotAsked } else { OldPassword::Typed(&old) };
+    let old = OldPassword::AskedUnlessAdmin(&old);
     let new = new_password.unwrap_or_default();
     let accounts = &call.state.app.accounts;
     accounts.change_password(&person.account, person.session, &handle, old, &new, &call.visitor()).await?;

@@ -16,10 +16,11 @@ use crate::clock;
 use crate::error::{Error, Kind, Result};
 use crate::library::cards::{Card, png};
 use crate::mutex::lock;
+use crate::render;
 use crate::store::{self, Entry, Expect, FileName, Folder, Handle, Owner, Place, Stat, Store, Version};
 
 /// The format of the derived file.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// A derived file larger than this is not ours, in bytes.
 const FILE_MAX: u64 = 512 << 20;
 /// A folder that changed so shortly before it was looked at may change again without showing it.
@@ -33,8 +34,8 @@ const CHATS_FRESH: Duration = Duration::from_secs(10);
 const READERS_MAX: usize = 4;
 /// Fewer cards than this are read by one thread.
 const READERS_FROM: usize = 32;
-/// The longest summary, in characters.
-const SUMMARY_MAX: usize = 160;
+/// The longest summary, in bytes.
+const SUMMARY_MAX: usize = 240;
 /// The longest name, creator or tag that is kept for the list, in characters.
 const SHORT_MAX: usize = 200;
 /// The most tags of one card that are kept for the list.
@@ -552,47 +553,6 @@ fn short(text: &str) -> Box<str> {
 
 /// A few words about a card: what its maker says, else the beginning of the description; without markup.
 fn summary(card: &Card) -> Box<str> {
-    let notes = plain(card.creator_notes());
-    if notes.is_empty() { plain(card.description()).into() } else { notes.into() }
-}
-
-/// The first words of a text, without what stands in angle brackets.
-fn plain(text: &str) -> String {
-    let mut out = String::new();
-    let (mut count, mut inside) = (0, false);
-    for c in text.chars() {
-        match c {
-            '<' => inside = true,
-            '>' if inside => inside = false,
-            _ if inside => continue,
-            c if c.is_whitespace() || c.is_control() => {
-                if !out.is_empty() && !out.ends_with(' ') {
-                    out.push(' ');
-                    count += 1;
-                }
-            }
-            c => {
-                out.push(c);
-                count += 1;
-            }
-        }
-        if count >= SUMMARY_MAX {
-            out.push('…');
-            break;
-        }
-    }
-    out.truncate(out.trim_end().len());
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_summary_is_short_and_plain() {
-        assert_eq!(plain("  <b>Tea</b>\n\n and <img src=x onerror=alert(1)> scones "), "Tea and scones");
-        assert_eq!(plain(&"é".repeat(500)).chars().count(), SUMMARY_MAX + 1);
-        assert_eq!(plain("1 < 2"), "1");
-    }
+    let notes = render::words(card.creator_notes(), SUMMARY_MAX);
+    if notes.is_empty() { render::words(card.description(), SUMMARY_MAX).into() } else { notes.into() }
 }

@@ -14,6 +14,17 @@ pub fn parse(value: &serde_json::Value) -> Option<i64> {
     }
 }
 
+/// The moment that a chat is named after, in milliseconds since 1970: `<character> - <moment>`, as new ones are called, or
+/// a moment alone, as those of groups are. What stands behind it tells a branch or an import from the rest.
+pub fn in_name(name: &str) -> Option<i64> {
+    let at = name.rfind('@')?;
+    let begin = name[..at].rfind(" - ").map_or(0, |gap| gap + 3);
+    let time = name[at + 1..].find(|c: char| !(c.is_ascii_digit() || " hms".contains(c)));
+    let end = time.map_or(name.len(), |length| at + 1 + length);
+    let is_time = name[at..end].contains(|c: char| c.is_ascii_digit());
+    is_time.then(|| humanised(&name[begin..end])).flatten()
+}
+
 /// Seconds or milliseconds: nobody chatted before 1973, or will after 5138.
 #[expect(clippy::cast_possible_truncation, reason = "checked to be within bounds")]
 fn from_number(number: f64) -> Option<i64> {
@@ -101,11 +112,29 @@ mod tests {
         assert_eq!(wall("June 19, 2023 12:13am"), wall("2023-06-19@00h13m"));
     }
 
+    #[test]
+    fn a_chat_is_named_after_a_moment() {
+        let one = Some(parse(&json!("2026-11-22@13h05m22s000ms")).unwrap());
+        for name in [
+            "2026-11-22@13h05m22s000ms",
+            "Ada - 2026-11-22@13h05m22s",
+            "Ada - the first - 2026-11-22 @13h 5m 22s",
+            "Ada - 2026-11-22@13h05m22s000ms - Branch #7",
+            "Ada - 2026-11-22@13h05m22s000ms imported",
+        ] {
+            assert_eq!(in_name(name), one, "{name}");
+        }
+        for name in ["", "@", "Ada", "ada@home", "Ada - 2026-13-22@13h05m22s", "Ada - 2026-11-22@tea"] {
+            assert_eq!(in_name(name), None, "{name}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn nothing_panics(text in "\\PC{0,40}") {
             let _ = parse(&json!(text));
             let _ = parse(&json!(format!("{text}@{text}")));
+            let _ = in_name(&format!("{text} - {text}@{text}"));
         }
     }
 }

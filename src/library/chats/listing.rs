@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use super::{ChatRef, ChatVersion, Chats, ENDING, Key, folder_of, naming};
+use super::{ChatRef, ChatVersion, Chats, ENDING, Key, folder_of};
 use crate::clock;
 use crate::error::Result;
 use crate::mutex::lock;
+use crate::render;
 use crate::store::{FileName, Folder, Handle, Place, Stat};
 
 /// Summaries are small, but there can be many chats.
@@ -32,7 +33,7 @@ pub struct Listed {
     pub modified: i64,
     /// Whether it is pinned.
     pub pinned: bool,
-    /// The beginning of its last message.
+    /// The first words of its last message, without Markdown.
     pub preview: String,
     /// Its file cannot be read.
     pub damaged: bool,
@@ -173,7 +174,8 @@ impl Chats {
         }
         let seen = self.look(handle, chat)?;
         let lately = seen.count().saturating_sub(3)..seen.count();
-        let last = seen.read(lately)?.into_iter().rev().find_map(|line| Some(preview(line.message()?.text())));
+        let last =
+            seen.read(lately)?.into_iter().rev().find_map(|line| Some(render::words(line.message()?.text(), PREVIEW)));
         let summary = Summary { version: seen.version, messages: seen.count(), preview: last.unwrap_or_default() };
         let mut summaries = lock(&self.summaries);
         if summaries.chats.len() >= SUMMARIES_MAX {
@@ -182,20 +184,4 @@ impl Chats {
         summaries.chats.insert(key, summary.clone());
         Ok(summary)
     }
-}
-
-/// The beginning of a text, on one line.
-fn preview(text: &str) -> String {
-    // Words are gathered until there is enough, so that a long message is not gone through.
-    let mut line = String::new();
-    for word in text.split_whitespace() {
-        if line.len() > PREVIEW {
-            break;
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(naming::cut(word, PREVIEW));
-    }
-    if line.len() <= PREVIEW { line } else { format!("{}…", naming::cut(&line, PREVIEW)) }
 }

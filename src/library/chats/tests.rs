@@ -269,7 +269,7 @@ fn a_new_chat_is_as_sillytavern_writes_it() {
 #[test]
 fn lists_are_right_after_every_change() {
     let scene =
-        Scene::with(&[("chats/Ada/x.jsonl", ODD.as_bytes()), ("chats/Bob/y.jsonl", b"{\"mes\":\" hi\\n there \"}")]);
+        Scene::with(&[("chats/Ada/x.jsonl", ODD.as_bytes()), ("chats/Bob/y.jsonl", b"{\"mes\":\" *hi*\\n there \"}")]);
     let names = |recent: &Recent| recent.items.iter().map(|item| item.chat.to_string()).collect::<Vec<_>>();
     scene.chats.append(&ada(), &x(), Expect::Anything, said("last  one")).unwrap();
     let recent = scene.chats.recent(&ada(), 0, 10).unwrap();

@@ -5,6 +5,7 @@ use std::io;
 
 use super::directory::{Directory, Record};
 use super::read::Limits;
+use crate::config::ByteSize;
 use crate::error::{Error, Result};
 use crate::store::RelPath;
 
@@ -88,10 +89,14 @@ fn check_total(members: &[Member], archive_size: u64, limits: &Limits) -> Result
     let plausible = archive_size.saturating_mul(RATIO_MAX).saturating_add(ALWAYS_FINE);
     match total {
         Some(total) if total <= limits.max_bytes.min(plausible) => Ok(()),
-        Some(total) if total > plausible => {
-            Err(bad(format!("It would unpack to {total} bytes, more than a hundred times its own size.")))
-        }
-        _ => Err(bad(format!("It would unpack to more than the {} bytes that are allowed.", limits.max_bytes))),
+        Some(total) if total > plausible => Err(bad(format!(
+            "It would unpack to {}, more than a hundred times its own size.",
+            ByteSize(total).in_words()
+        ))),
+        _ => Err(bad(format!(
+            "It would unpack to more than the {} that are allowed.",
+            ByteSize(limits.max_bytes).in_words()
+        ))),
     }
 }
 

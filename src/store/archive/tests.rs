@@ -359,7 +359,7 @@ fn as_many_entries_with_as_long_names_as_are_allowed() {
 }
 
 #[test]
-#[ignore = "writes and reads more than 4 GiB"]
+#[ignore = "writes and reads more than 4 GiB; scripts/test asks for it"]
 fn a_file_of_more_than_four_gigabytes() {
     let (root, store) = house(&[]);
     let size = (4 << 30) + 12345;

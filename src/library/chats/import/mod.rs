@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use super::{ChatRef, Chats, Header, Message, dates, naming};
 use crate::clock;
+use crate::config::ByteSize;
 use crate::error::{Error, Kind, Result};
 use crate::store::{FileName, Handle};
 
@@ -132,7 +133,10 @@ fn check_size(object: &RawValue) -> Result<()> {
     if object.get().len() <= OBJECT_MAX {
         return Ok(());
     }
-    let most = format!("A conversation in one piece of JSON has at most {OBJECT_MAX} bytes. Nothing was changed.");
+    let most = format!(
+        "A conversation in one piece of JSON has at most {}. Nothing was changed.",
+        ByteSize(OBJECT_MAX as u64).in_words()
+    );
     Err(Error::new(Kind::TooLarge, "too_large", most))
 }
 
