@@ -154,16 +154,14 @@ impl Error {
 
     /// The cause with its own causes, for one line of the log.
     pub fn cause_chain(&self) -> Option<String> {
-        let first = self.0.cause.as_deref()?;
-        let mut text = first.to_string();
-        let mut next = first.source();
-        while let Some(cause) = next {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            next = cause.source();
-        }
-        Some(text)
+        self.0.cause.as_deref().map(|cause| chain(cause))
     }
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 impl fmt::Display for Error {

@@ -14,7 +14,8 @@
 //! - [`egress`]: the one way out
 //! - [`store`], [`config`]: the data folder; the configuration
 //!
-//! Beside them stand [`error`], [`clock`], [`random`], [`blocking`], [`turns`], [`values`] and [`render`], which know nobody.
+//! Beside them stand [`error`], [`clock`], [`random`], [`blocking`], [`turns`], [`values`], `mutex`, `hash`,
+//! [`pictures`] and [`render`], which know nobody.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests look at the files themselves"))]
 
@@ -29,9 +30,12 @@ pub mod conversation;
 pub mod egress;
 pub mod error;
 pub mod events;
+mod hash;
 pub mod http;
 pub mod library;
 pub mod models;
+mod mutex;
+pub mod pictures;
 pub mod random;
 pub mod render;
 pub mod store;

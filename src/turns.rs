@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::OwnedMutexGuard;
+
+use crate::mutex::lock;
 
 /// A turn for each key; whoever has one keeps the others who name the same key waiting. Keys that nobody is at take no room.
 #[derive(Debug)]
@@ -20,7 +22,7 @@ impl<K: Eq + Hash> Turns<K> {
     /// Waits for a turn at `key`; it ends when what is returned is dropped.
     pub async fn take(&self, key: K) -> OwnedMutexGuard<()> {
         let turn = {
-            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut turns = lock(&self.0);
             turns.retain(|_, turn| Arc::strong_count(turn) > 1);
             Arc::clone(turns.entry(key).or_default())
         };

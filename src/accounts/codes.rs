@@ -10,8 +10,9 @@ use subtle::ConstantTimeEq;
 use super::account::Account;
 use super::limits::Windows;
 use crate::error::Result;
+use crate::mutex::lock;
 use crate::random;
-use crate::store::{self, Handle};
+use crate::store::Handle;
 
 /// How long a code is good for.
 pub const LIFETIME: Duration = Duration::from_secs(5 * 60);
@@ -59,7 +60,7 @@ impl Codes {
         let digits = random_digits(length)?;
         let (epoch, until) = (account.epoch.clone(), Instant::now() + LIFETIME);
         let code = Code { digits: digits.clone(), epoch, until, tries_left: TRIES };
-        store::lock(&self.open).insert((purpose, account.handle.clone()), code);
+        lock(&self.open).insert((purpose, account.handle.clone()), code);
         Ok(digits)
     }
 
@@ -67,7 +68,7 @@ impl Codes {
     /// day none is taken.
     pub fn redeem(&self, purpose: Purpose, account: &Account, typed: &str) -> Option<Code> {
         let key = (purpose, account.handle.clone());
-        let mut open = store::lock(&self.open);
+        let mut open = lock(&self.open);
         let code = open.get_mut(&key)?;
         if Instant::now() >= code.until || code.epoch != account.epoch {
             open.remove(&key);
@@ -87,7 +88,7 @@ impl Codes {
 
     /// Opens a code again that was right but could not be used, for what is left of its time; unless there is a newer one.
     pub fn put_back(&self, purpose: Purpose, handle: &Handle, code: Code) {
-        store::lock(&self.open).entry((purpose, handle.clone())).or_insert(code);
+        lock(&self.open).entry((purpose, handle.clone())).or_insert(code);
     }
 
     /// Called under the lock of the open codes, so that many tries at once count as many.
@@ -104,7 +105,7 @@ impl Codes {
 
     /// Voids the codes of an account that is gone or has another password now.
     pub fn void(&self, handle: &Handle) {
-        store::lock(&self.open).retain(|(_, of), _| of != handle);
+        lock(&self.open).retain(|(_, of), _| of != handle);
     }
 }
 

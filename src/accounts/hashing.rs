@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::password::{Attempt, Password, PasswordHash, scrypt};
 use crate::error::{Error, Kind, Result};
-use crate::store;
+use crate::mutex::lock;
 
 /// Waiting jobs; at a quarter second each that is about as long as a person waits.
 const QUEUE: usize = 256;
@@ -101,7 +101,7 @@ impl Hasher {
 fn work(jobs: &Mutex<Receiver<Job>>, cost: u32) {
     crate::blocking::stand_back(NICENESS);
     loop {
-        let job = store::lock(jobs).recv();
+        let job = lock(jobs).recv();
         match job {
             Ok(Job::Verify { attempt, hash, disguise, answer }) => {
                 let _ = answer.send(disguise.verify(&attempt, hash.as_ref()));

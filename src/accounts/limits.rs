@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::store;
+use crate::mutex::lock;
 
 /// Above this many remembered keys the expired ones are dropped, then the oldest.
 const REMEMBERED: usize = 20_000;
@@ -67,7 +67,7 @@ impl<K: Hash + Eq + Clone> Windows<K> {
             return Ok(());
         }
         let now = Instant::now();
-        let mut seen = store::lock(&self.seen);
+        let mut seen = lock(&self.seen);
         if seen.len() >= REMEMBERED && !seen.contains_key(&key) {
             forget_some(&mut seen, now);
         }
@@ -85,7 +85,7 @@ impl<K: Hash + Eq + Clone> Windows<K> {
     /// Whether one more of at most `most` would be taken, without counting it. The error is how long to wait.
     pub fn look(&self, key: &K, most: u32) -> Result<(), Duration> {
         let now = Instant::now();
-        match store::lock(&self.seen).get(key) {
+        match lock(&self.seen).get(key) {
             Some(window) if most > 0 && window.tries >= most && !window.is_over(now) => Err(window.rest(now)),
             _ => Ok(()),
         }
@@ -93,14 +93,14 @@ impl<K: Hash + Eq + Clone> Windows<K> {
 
     /// Gives back one that was taken: it was none to count.
     pub fn give_back(&self, key: &K) {
-        if let Some(window) = store::lock(&self.seen).get_mut(key) {
+        if let Some(window) = lock(&self.seen).get_mut(key) {
             window.tries = window.tries.saturating_sub(1);
         }
     }
 
     /// Forgets the tries, after a good one.
     pub fn clear(&self, key: &K) {
-        store::lock(&self.seen).remove(key);
+        lock(&self.seen).remove(key);
     }
 }
 
@@ -151,7 +151,7 @@ impl Brake {
     /// How long this guess has to wait for its turn, or how long to stay away when too many wait.
     pub fn turn(&self, account: &str) -> Result<Duration, Duration> {
         let now = Instant::now();
-        let mut accounts = store::lock(&self.accounts);
+        let mut accounts = lock(&self.accounts);
         let Some(queue) = accounts.get_mut(account) else { return Ok(Duration::ZERO) };
         if now.duration_since(queue.last_wrong) > FORGIVEN {
             accounts.remove(account);
@@ -173,7 +173,7 @@ impl Brake {
     /// A guess was wrong.
     pub fn wrong(&self, account: &str) {
         let now = Instant::now();
-        let mut accounts = store::lock(&self.accounts);
+        let mut accounts = lock(&self.accounts);
         if accounts.len() >= REMEMBERED {
             accounts.retain(|_, queue| now.duration_since(queue.last_wrong) <= FORGIVEN);
         }
@@ -187,7 +187,7 @@ impl Brake {
 
     /// The owner got in.
     pub fn right(&self, account: &str) {
-        store::lock(&self.accounts).remove(account);
+        lock(&self.accounts).remove(account);
     }
 }
 
@@ -229,7 +229,7 @@ mod tests {
         for n in 0..REMEMBERED * 2 {
             windows.take(n, 5, Duration::from_secs(60)).unwrap();
         }
-        assert!(store::lock(&windows.seen).len() <= REMEMBERED);
+        assert!(lock(&windows.seen).len() <= REMEMBERED);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::error::{Error, Kind, Result};
-use crate::store::{self, Expect, Folder, Handle, Owner, Place, Store};
+use crate::mutex::lock;
+use crate::store::{Expect, Folder, Handle, Owner, Place, Store};
 
 /// No file of ours is near this size, in bytes.
 const LIMIT: u64 = 1024 * 1024;
@@ -75,7 +76,7 @@ impl<T: Default> Records<T> {
 
     /// Something of this account was used: the next [`Records::flush`] writes it.
     pub fn used(&self, handle: &Handle) {
-        let mut dirty = store::lock(&self.dirty);
+        let mut dirty = lock(&self.dirty);
         if !dirty.contains(handle) {
             dirty.insert(handle.clone());
         }
@@ -83,7 +84,7 @@ impl<T: Default> Records<T> {
 
     /// Saves whatever was used. What could not be saved is tried again the next time.
     pub fn flush(&self, save: impl Fn(&Handle) -> Result<()>) {
-        let dirty = std::mem::take(&mut *store::lock(&self.dirty));
+        let dirty = std::mem::take(&mut *lock(&self.dirty));
         for handle in dirty.into_iter().filter(|handle| !self.left_alone.contains(handle)) {
             if let Err(error) = save(&handle) {
                 tracing::warn!(?error, %handle, folder = self.folder.as_str(), "the last use could not be written yet");

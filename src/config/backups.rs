@@ -10,9 +10,9 @@ use super::ByteSize;
 pub struct Backups {
     /// Users may download all their data. Default `true`.
     pub allow_full_data_backup: bool,
-    /// For every kind of automatic copy.
+    /// For automatic copies: here, snapshots of the settings.
     pub common: CommonBackups,
-    /// Automatic copies of chats.
+    /// SillyTavern's copies of chats. Read, so that its configuration can be used as it is, and without effect.
     pub chat: ChatBackups,
     /// Days for which what was deleted or overwritten can be brought back, 0 to 3650. Default `30`.
     pub undo_days: u32,
@@ -36,7 +36,7 @@ impl Default for Backups {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CommonBackups {
-    /// Copies kept of each chat and of the settings. Default `50`.
+    /// Snapshots kept of each person's settings. Default `50`.
     pub number_of_backups: u32,
 }
 
@@ -46,17 +46,17 @@ impl Default for CommonBackups {
     }
 }
 
-/// `backups.chat`.
+/// `backups.chat`: SillyTavern's keys, which have no effect here. What a chat was before a change is in the trash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ChatBackups {
-    /// Copy a chat when it is saved. Default `true`.
+    /// With SillyTavern: copy a chat when it is saved. Default `true`.
     pub enabled: bool,
-    /// Refuse to save over a chat that another window has changed. Default `true`.
+    /// With SillyTavern: refuse to save over a chat that another window has changed. Default `true`.
     pub check_integrity: bool,
-    /// Copies of chats kept for each user, the newest first; `-1` keeps all. Default `-1`.
+    /// With SillyTavern: copies of chats kept for each user, the newest first; `-1` keeps all. Default `-1`.
     pub max_total_backups: i64,
-    /// Least time between two copies for one user, in milliseconds. Default `10000`.
+    /// With SillyTavern: least time between two copies for one user, in milliseconds. Default `10000`.
     pub throttle_interval: u64,
 }
 

@@ -28,11 +28,6 @@ impl Chance {
     }
 }
 
-/// A number for a text, the same on every machine (FNV-1a).
-pub fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,6 @@
 //! What somebody chose in SillyTavern's settings that matters for a prompt: texts, lorebooks, who they are. The file is read,
 //! never written here; what it has beside these is passed over.
 
-use std::collections::HashMap;
-
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -166,12 +164,6 @@ impl Choices {
     pub fn variables(&self) -> Map<String, Value> {
         self.extension_settings.variables.get("global").and_then(Value::as_object).cloned().unwrap_or_default()
     }
-
-    /// All personas' names, by their pictures.
-    pub fn personas(&self) -> HashMap<&str, &str> {
-        let all = self.power_user.personas.as_object().into_iter().flatten();
-        all.filter_map(|(id, name)| Some((id.as_str(), name.as_str()?))).collect()
-    }
 }
 
 fn filled(value: &Value) -> Option<&str> {
@@ -203,7 +195,6 @@ mod tests {
         assert_eq!((captain.persona.depth, captain.book.as_deref()), (3, Some("Sea")));
         assert_eq!(choices.persona(None, "ada").persona.name, "Cook");
         assert_eq!(choices.persona(Some("gone.png"), "ada").id.as_deref(), Some("b.png"));
-        assert_eq!(choices.personas().len(), 2);
         assert_eq!(Choices::default().persona(None, "Ada").persona.name, "Ada");
         assert_eq!(Choices::parse(b"[1").persona(None, "Ada").persona.name, "Ada");
     }

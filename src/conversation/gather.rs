@@ -14,12 +14,14 @@ use super::prompt::{self, Budget, Character, HistoryMessage, Ingredients, Note, 
 use super::templates::add_stops;
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::hash::hash;
 use crate::library::cards::Card;
 use crate::library::characters::Characters;
 use crate::library::chats::{ChatRef, Chats, Line, Message, Window};
 use crate::library::settings;
 use crate::models::connection::Kind as Dialect;
 use crate::models::{self, Ask, Connection, ConnectionId, Connections, Image, Parameters, Role, Room, Rooms, tokens};
+use crate::pictures::PictureKind;
 use crate::random;
 use crate::store::{FileName, Folder, Handle, Place, Store};
 use crate::values;
@@ -283,16 +285,10 @@ impl Sources {
         let path = url.trim_start_matches('/').strip_prefix("user/images/")?;
         let path = percent_encoding::percent_decode_str(path).decode_utf8().ok()?;
         let path = crate::store::RelPath::parse(&path).ok()?;
-        let mime = match path.as_str().rsplit_once('.')?.1.to_ascii_lowercase().as_str() {
-            "png" => "image/png",
-            "jpg" | "jpeg" => "image/jpeg",
-            "webp" => "image/webp",
-            "gif" => "image/gif",
-            _ => return None,
-        };
+        let kind = PictureKind::by_name(path.as_str())?;
         let place = Place::of(handle).folder(Folder::IMAGES).below(&path);
         let bytes = self.store.read_at_most(&place, PICTURE).ok()?;
-        Some(Image { mime: mime.to_owned(), bytes: Bytes::from(bytes) })
+        Some(Image { mime: kind.mime().to_owned(), bytes: Bytes::from(bytes) })
     }
 
     /// All lorebooks that have to do with this chat. One that is gone, damaged or too large is left out.
@@ -379,8 +375,5 @@ fn date(ms: i64) -> Option<OffsetDateTime> {
 
 /// The same for all prompts of a chat, whatever it is called by then.
 fn seed_of(metadata: &Map<String, Value>, chat: &FileName) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    metadata.get("integrity").and_then(Value::as_str).unwrap_or(chat.as_str()).hash(&mut hasher);
-    hasher.finish()
+    hash(metadata.get("integrity").and_then(Value::as_str).unwrap_or(chat.as_str()))
 }

@@ -11,8 +11,9 @@ use serde_json::{Map, Number, Value};
 use time::OffsetDateTime;
 
 use super::calendar;
-use super::chance::{Chance, hash};
+use super::chance::Chance;
 use super::ingredients::{Character, HistoryMessage, Ingredients, Persona};
+use crate::hash::hash;
 use crate::models::Role;
 
 /// How many bytes macros may bring into one prompt, or look through while they do.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::error::Error as StdError;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::Client;
@@ -14,6 +14,8 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::OnceCell;
 
 use super::{CONNECT_TIMEOUT, Failure, Reach, Request, Response, Rules, Target};
+use crate::error::chain;
+use crate::mutex::lock;
 
 /// So many servers' connections are kept for further requests.
 const CLIENTS: usize = 16;
@@ -75,7 +77,7 @@ impl Egress {
         }
         let tls = if secure { self.tls.get_or_try_init(trusting).await?.clone() } else { trusting_nobody()? };
         let client = build(Resolver { rules: Arc::clone(&self.rules), whom: whom.clone() }, tls)?;
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = lock(&self.clients);
         if clients.len() >= CLIENTS {
             clients.pop_front();
         }
@@ -84,7 +86,7 @@ impl Egress {
     }
 
     fn kept(&self, whom: &Whom) -> Option<Client> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = lock(&self.clients);
         let at = clients.iter().position(|(kept, _)| kept == whom)?;
         let found = clients.remove(at)?;
         let client = found.1.clone();
@@ -217,17 +219,6 @@ fn known(cause: &(dyn StdError + 'static)) -> Option<Failure> {
         }
         _ => None,
     }
-}
-
-fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::mutex::lock;
 use crate::store::{self, FileName, Folder, Handle, Owner, Place, Store, Writer};
 use chain::{Head, Link};
 
@@ -217,7 +218,7 @@ impl Events {
             target = event.target.as_deref(),
             "audit"
         );
-        let mut state = store::lock(&self.state);
+        let mut state = lock(&self.state);
         if state.backlog.len() == BACKLOG {
             tracing::error!("the audit log has been failing for too long: its oldest unwritten event is dropped");
             state.backlog.pop_front();

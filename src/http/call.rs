@@ -1,13 +1,17 @@
 //! A request as a handler sees it: who calls, with what.
 
 use std::pin::Pin;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use flate2::read::{GzDecoder, ZlibDecoder};
 use futures_util::{Stream, StreamExt};
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use warp::http::{HeaderMap, Method, Uri, header};
 
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
@@ -21,7 +25,7 @@ use crate::blocking::blocking;
 use crate::config::ByteSize;
 use crate::error::{Error, Kind, Result};
 use crate::events::Origin;
-use crate::store::Handle;
+use crate::store::{FileName, Handle, Version};
 
 /// A client that sends nothing for this long has gone away.
 const STALLED: Duration = Duration::from_secs(60);
@@ -112,14 +116,52 @@ impl Call {
         self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
-    /// The path parameter `handle`. What cannot be one is simply not there.
+    /// What a path parameter names. What cannot be a name of such a thing is simply not there.
+    pub fn named<T>(&self, name: &str, parse: impl FnOnce(&str) -> Result<T>, missing: &'static str) -> Result<T> {
+        parse(self.param(name)).map_err(|_| Error::not_found(missing))
+    }
+
+    /// The path parameter `handle`.
     pub fn handle(&self) -> Result<Handle> {
-        Handle::parse(self.param("handle")).map_err(|_| Error::not_found("User not found"))
+        self.named("handle", Handle::parse, "User not found")
+    }
+
+    /// The path parameter `character`.
+    pub fn character(&self) -> Result<FileName> {
+        self.named("character", FileName::parse, "There is no such character.")
     }
 
     /// A query parameter, decoded; the first of its name.
     pub fn query(&self, name: &str) -> Option<String> {
         query(self.uri.query().unwrap_or_default(), name)
+    }
+
+    /// A whole number in the query.
+    pub fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
+        let wrong = |_| Error::invalid("bad_request", format!("{name} has to be a whole number."));
+        self.query(name).map(|text| text.parse().map_err(wrong)).transpose()
+    }
+
+    /// A yes or no in the query.
+    pub fn truth(&self, name: &str) -> Result<Option<bool>> {
+        match self.query(name).as_deref() {
+            None => Ok(None),
+            Some("true" | "1") => Ok(Some(true)),
+            Some("false" | "0") => Ok(Some(false)),
+            Some(_) => Err(Error::invalid("bad_request", format!("{name} has to be true or false."))),
+        }
+    }
+
+    /// The version of a file that `If-Match` names.
+    pub fn if_match(&self) -> Result<Option<Version>> {
+        let named = self.header(header::IF_MATCH.as_str());
+        named.map(|text| Version::parse(text.trim().trim_matches('"'))).transpose()
+    }
+
+    /// The name that the client has for the file that it sends.
+    pub fn file_name(&self) -> Option<String> {
+        let name = percent_decode_str(self.header("x-file-name")?).decode_utf8().ok()?;
+        (!name.trim().is_empty()).then(|| name.into_owned())
     }
 
     /// The body as JSON. In our own dialect it has to say that it is JSON, and to be what is asked for; in SillyTavern's
@@ -132,11 +174,16 @@ impl Call {
             (Some(b'['), Dialect::Tavern) => bytes = Bytes::from_static(b"{}"),
             _ => return Err(Error::invalid("bad_request", "The request's body has to be a JSON object.")),
         }
-        serde_json::from_slice(&bytes).map_err(|error| {
-            let text = error.to_string();
-            let what = text.split_once(" at line ").map_or(text.as_str(), |(what, _)| what).trim_end_matches('.');
-            Error::invalid("bad_request", format!("The request's body is not what is expected: {what}."))
-        })
+        serde_json::from_slice(&bytes).map_err(|error| not_as_expected(&error))
+    }
+
+    /// The body as a change to what has a version: the version that it replaces beside the fields of `T`, which refuses
+    /// fields that it does not know.
+    pub async fn change<T: DeserializeOwned>(&mut self) -> Result<(Version, T)> {
+        let Change { version, rest } = self.json().await?;
+        let version = Version::parse(&version)?;
+        let change = serde_json::from_value(Value::Object(rest)).map_err(|error| not_as_expected(&error))?;
+        Ok((version, change))
     }
 
     /// The body's bytes, if it is JSON.
@@ -262,8 +309,21 @@ pub fn query(text: &str, name: &str) -> Option<String> {
             return None;
         }
         let spaced = value.replace('+', " ");
-        percent_encoding::percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned())
+        percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned())
     })
+}
+
+#[derive(Deserialize)]
+struct Change {
+    version: String,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+fn not_as_expected(error: &serde_json::Error) -> Error {
+    let text = error.to_string();
+    let what = text.split_once(" at line ").map_or(text.as_str(), |(what, _)| what).trim_end_matches('.');
+    Error::invalid("bad_request", format!("The request's body is not what is expected: {what}."))
 }
 
 fn unpack(packed: impl std::io::Read, limit: u64) -> Result<Bytes> {

@@ -24,6 +24,7 @@ use super::shell;
 use crate::accounts::limits::Network;
 use crate::blocking::blocking;
 use crate::error::{Error, Kind, Result};
+use crate::mutex::lock;
 use crate::store::{self, RelPath};
 
 /// For the built-in pages: nothing inline, nothing from elsewhere, and no way for a string to become a script or markup but
@@ -75,14 +76,14 @@ impl Files {
         if let Some(reply) = self.in_folder(&path, headers, client).await? {
             return Ok(Some(reply));
         }
-        Ok(self.built_in(&path, headers))
+        self.built_in(&path, headers).await
     }
 
-    fn built_in(&self, path: &RelPath, headers: &HeaderMap) -> Option<Reply> {
+    async fn built_in(&self, path: &RelPath, headers: &HeaderMap) -> Result<Option<Reply>> {
         let (data, hash) = match shell::file(path.as_str()) {
             Some(html) => (Cow::Borrowed(html), store::Version::of(html).to_string()),
             None => {
-                let file = BuiltIn::get(path.as_str())?;
+                let Some(file) = BuiltIn::get(path.as_str()) else { return Ok(None) };
                 (file.data, file.metadata.sha256_hash().iter().map(|byte| format!("{byte:02x}")).collect())
             }
         };
@@ -91,7 +92,7 @@ impl Files {
         let mut answer = if matches(headers, &etag) {
             not_modified()
         } else {
-            match self.packed(hash, &data, media_type, headers) {
+            match self.packed(hash, data.clone(), media_type, headers).await? {
                 Some(packed) => {
                     let mut answer = reply::with_type(StatusCode::OK, media_type, packed);
                     reply::set(&mut answer, header::CONTENT_ENCODING, "gzip");
@@ -104,24 +105,28 @@ impl Files {
         reply::set(&mut answer, header::CACHE_CONTROL, "no-cache");
         reply::set(&mut answer, header::VARY, "accept-encoding");
         reply::set(&mut answer, header::CONTENT_SECURITY_POLICY, CSP);
-        Some(answer)
+        Ok(Some(answer))
     }
 
-    fn packed(&self, hash: String, data: &[u8], media_type: &str, headers: &HeaderMap) -> Option<Bytes> {
-        let wanted = headers.get(header::ACCEPT_ENCODING)?.to_str().ok()?.contains("gzip");
+    /// The file packed, if the client takes it so and it is worth it.
+    async fn packed(
+        &self,
+        hash: String,
+        data: Cow<'static, [u8]>,
+        media_type: &str,
+        headers: &HeaderMap,
+    ) -> Result<Option<Bytes>> {
+        let takes = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
         let is_text = media_type.starts_with("text/") || media_type.contains("svg") || media_type.contains("json");
-        if !wanted || !is_text || data.len() < PACKED_FROM {
-            return None;
+        if !is_text || data.len() < PACKED_FROM || takes.is_none_or(|codings| !codings.contains("gzip")) {
+            return Ok(None);
         }
-        let mut packed = store::lock(&self.packed);
-        if let Some(known) = packed.get(&hash) {
-            return Some(known.clone());
+        if let Some(known) = lock(&self.packed).get(&hash) {
+            return Ok(Some(known.clone()));
         }
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        encoder.write_all(data).ok()?;
-        let bytes = Bytes::from(encoder.finish().ok()?);
-        packed.insert(hash, bytes.clone());
-        Some(bytes)
+        let packed = blocking(move || gzip(&data).map_err(Error::internal)).await?;
+        lock(&self.packed).insert(hash, packed.clone());
+        Ok(Some(packed))
     }
 
     async fn in_folder(&self, path: &RelPath, headers: &HeaderMap, client: IpAddr) -> Result<Option<Reply>> {
@@ -142,6 +147,12 @@ impl Files {
         reply::set(&mut answer, header::CACHE_CONTROL, "public, max-age=0");
         Ok(Some(answer))
     }
+}
+
+fn gzip(data: &[u8]) -> io::Result<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(data)?;
+    encoder.finish().map(Bytes::from)
 }
 
 /// A time before 1970 is some tool's way to say that there is none.

@@ -21,7 +21,7 @@ use super::table::{Route, Who};
 use crate::access::{self, What};
 use crate::accounts::{Account, Token, Visitor};
 use crate::error::{Error, Kind, Result};
-use crate::store;
+use crate::mutex::lock;
 use crate::store::Version;
 use crate::turns::Turns;
 
@@ -42,12 +42,12 @@ pub struct BasicCache {
 
 impl BasicCache {
     fn known(&self, key: &Version) -> Option<Arc<Account>> {
-        let good = store::lock(&self.good);
+        let good = lock(&self.good);
         good.get(key).filter(|(_, at)| at.elapsed() < BASIC_FRESH).map(|(account, _)| Arc::clone(account))
     }
 
     fn remember(&self, key: Version, account: &Arc<Account>) {
-        let mut good = store::lock(&self.good);
+        let mut good = lock(&self.good);
         good.retain(|_, (_, at)| at.elapsed() < BASIC_FRESH);
         good.insert(key, (Arc::clone(account), Instant::now()));
     }

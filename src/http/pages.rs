@@ -9,7 +9,7 @@ use super::call::{Call, Person};
 use super::cookies;
 use super::peer::Arrival;
 use super::reply::{self, Dialect, Reply};
-use super::shell::Page;
+use super::shell::{MISSING_FILE, Page};
 use super::state::State;
 use crate::accounts::{Account, SignedIn};
 use crate::error::{Error, Result};
@@ -164,7 +164,7 @@ pub async fn elsewhere(
 async fn not_found(state: &State, headers: &HeaderMap, client: IpAddr) -> Reply {
     let mut plain = HeaderMap::new();
     plain.extend(headers.get(header::ACCEPT_ENCODING).map(|value| (header::ACCEPT_ENCODING, value.clone())));
-    match state.files.get("404.html", &plain, client).await {
+    match state.files.get(MISSING_FILE, &plain, client).await {
         Ok(Some(mut answer)) => {
             *answer.status_mut() = StatusCode::NOT_FOUND;
             answer

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use warp::http::{HeaderMap, Method, Uri};
 
 use crate::config::Config;
-use crate::store;
+use crate::mutex::lock;
 
 /// How a request arrived. The accept loop puts it into the request's extensions.
 #[derive(Debug, Clone)]
@@ -86,7 +86,7 @@ impl<T> Default for FirstSight<T> {
 impl<T: Hash + Eq> FirstSight<T> {
     /// Whether this is new.
     pub fn of(&self, thing: T) -> bool {
-        let mut seen = store::lock(&self.0);
+        let mut seen = lock(&self.0);
         seen.len() < REMEMBERED && seen.insert(thing)
     }
 }

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::json;
 use warp::http::header::{self, HeaderValue};
 use warp::http::{Response, StatusCode};
 
 use crate::error::{Error, Kind};
+use crate::store::Version;
 
 /// An answer.
 pub type Reply = warp::reply::Response;
@@ -83,6 +85,23 @@ pub fn set(reply: &mut Reply, name: header::HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         reply.headers_mut().insert(name, value);
     }
+}
+
+/// Names the version of a file that an answer holds.
+pub fn set_version(reply: &mut Reply, version: Version) {
+    set(reply, header::ETAG, &format!("\"{version}\""));
+}
+
+/// Tells browsers to save an answer under this name, whatever it is.
+pub fn set_file_name(reply: &mut Reply, name: &str) {
+    const SIGNS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
+    let name = utf8_percent_encode(name, SIGNS);
+    set(reply, header::CONTENT_DISPOSITION, &format!("attachment; filename*=UTF-8''{name}"));
+}
+
+/// A component of an address.
+pub fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 /// Adds a cookie.

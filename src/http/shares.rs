@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex};
 
-use crate::store;
+use crate::mutex::lock;
 
 /// How many of something each `K` has at the moment, of so many in all.
 pub struct Shares<K> {
@@ -20,7 +20,7 @@ impl<K: Eq + Hash + Clone> Shares<K> {
 
     /// One more for `key`, unless it has `most` already or there are no more.
     pub fn take(&self, key: K, most: usize) -> Option<Share<K>> {
-        let mut counts = store::lock(&self.counts);
+        let mut counts = lock(&self.counts);
         if counts.get(&key).is_some_and(|count| *count >= most) || counts.values().sum::<usize>() >= self.in_all {
             return None;
         }
@@ -37,7 +37,7 @@ pub struct Share<K: Eq + Hash> {
 
 impl<K: Eq + Hash> Drop for Share<K> {
     fn drop(&mut self) {
-        let mut counts = store::lock(&self.counts);
+        let mut counts = lock(&self.counts);
         if let Some(count) = counts.get_mut(&self.key) {
             *count -= 1;
             if *count == 0 {

@@ -1,10 +1,18 @@
-//! The pages of the built-in client. All are one shell, in which a script puts an element of its own; what differs is one row.
+//! The pages of the built-in client. All are one shell, in which a script puts an element of its own; what differs is one
+//! row. What is shown where nothing is has the same shell, and no script.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// What all pages have in common.
-const SHELL: &str = include_str!("shell.html");
+const SHELL: &str = include_str!("shell/page.html");
+/// What stands in a page until its script has drawn it.
+const ELEMENT: &str = include_str!("shell/element.html");
+/// What stands in the page for addresses of nothing.
+const MISSING: &str = include_str!("shell/missing.html");
+
+/// The file of the page for addresses of nothing.
+pub const MISSING_FILE: &str = "404.html";
 
 /// A page.
 pub struct Page {
@@ -57,22 +65,34 @@ impl Page {
     }
 
     fn html(&self) -> String {
-        let styles = self.styles.iter().map(|name| format!(r#"<link rel="stylesheet" href="/house/{name}.css" />"#));
         let element = self.module.rsplit('/').next().unwrap_or(self.module);
         let class = if self.fills { r#" class="in-chat""# } else { "" };
-        SHELL
-            .replace("{title}", self.title)
-            .replace("{styles}", &styles.collect::<Vec<_>>().join("\n    "))
-            .replace("{module}", self.module)
-            .replace("{element}", element)
+        shell(self.title, self.styles)
+            .replace("{script}", &format!(r#"<script type="module" src="/house/{}.js"></script>"#, self.module))
             .replace("{class}", class)
+            .replace("{busy}", r#" aria-busy="true""#)
+            .replace("{content}", &ELEMENT.replace("{element}", element))
     }
+}
+
+/// The page for addresses of nothing.
+fn missing() -> String {
+    let bare = ["{script}", "{class}", "{busy}"];
+    let shell = bare.iter().fold(shell("No such room", &["login"]), |html, place| html.replace(place, ""));
+    shell.replace("{content}", MISSING)
+}
+
+fn shell(title: &str, styles: &[&str]) -> String {
+    let styles = styles.iter().map(|name| format!(r#"<link rel="stylesheet" href="/house/{name}.css" />"#));
+    SHELL.replace("{title}", title).replace("{styles}", &styles.collect::<Vec<_>>().join("\n    "))
 }
 
 /// The page that is this file, if it is one.
 pub fn file(name: &str) -> Option<&'static [u8]> {
-    static FILES: LazyLock<HashMap<String, String>> =
-        LazyLock::new(|| PAGES.iter().map(|page| (page.file(), page.html())).collect());
+    static FILES: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
+        let pages = PAGES.iter().map(|page| (page.file(), page.html()));
+        pages.chain([(MISSING_FILE.to_owned(), missing())]).collect()
+    });
     FILES.get(name).map(String::as_bytes)
 }
 
@@ -82,12 +102,11 @@ mod tests {
 
     #[test]
     fn every_page_is_filled_with_files_that_are_there() {
-        for page in &PAGES {
-            let html = page.html();
+        for html in PAGES.iter().map(Page::html).chain([missing()]) {
             assert!(!html.contains('{'), "{html}");
             let public = concat!(env!("CARGO_MANIFEST_DIR"), "/public");
             for address in html.split('"').filter(|text| text.starts_with('/') && text.contains('.')) {
-                assert!(std::path::Path::new(&format!("{public}{address}")).exists(), "{address} of {}", page.path);
+                assert!(std::path::Path::new(&format!("{public}{address}")).exists(), "{address} of {html}");
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Server-Sent Events: a body that goes on until there is nothing more to tell, or whoever listens may not listen any more.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +39,16 @@ pub fn write(out: &mut Vec<u8>, name: &str, id: Option<u64>, data: &impl Seriali
         out.extend_from_slice(b"null");
     }
     out.extend_from_slice(b"\n\n");
+}
+
+/// An event without a name, as OpenAI's libraries expect it.
+pub fn unnamed(data: impl Display) -> Bytes {
+    format!("data: {data}\n\n").into()
+}
+
+/// What clients pass over, and whoever is on the way takes for life.
+pub fn still_here() -> Bytes {
+    Bytes::from_static(b": still here\n\n")
 }
 
 /// The id of the last event that arrived, as a browser names it when it comes back; a program may put it into the query.

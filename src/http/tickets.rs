@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use crate::accounts::Account;
 use crate::error::{Error, Result};
+use crate::mutex::lock;
 use crate::random;
+use crate::store::Handle;
 use crate::store::archive::{BackupOptions, Progress, Written};
-use crate::store::{self, Handle};
 
 /// For so long a ticket can be used, and afterwards be asked about.
 const GOOD: Duration = Duration::from_secs(600);
@@ -102,7 +103,7 @@ impl Tickets {
             state: Mutex::new((Stage::Waiting, Instant::now())),
             expected,
         });
-        let mut all = store::lock(&self.0);
+        let mut all = lock(&self.0);
         all.retain(|_, ticket| ticket.is_worth_keeping());
         if all.values().filter(|other| other.owner == owner.handle).count() >= TICKETS {
             return Err(busy("You have asked for very many backups. Wait ten minutes."));
@@ -113,7 +114,7 @@ impl Tickets {
 
     /// The ticket of that id, for the one who asked for it.
     pub fn find(&self, id: &str, owner: &Handle) -> Result<Arc<Ticket>> {
-        let all = store::lock(&self.0);
+        let all = lock(&self.0);
         let ticket = all.get(id).filter(|ticket| ticket.owner == *owner && ticket.is_worth_keeping());
         ticket
             .cloned()
@@ -122,13 +123,13 @@ impl Tickets {
 
     /// Takes a waiting ticket into use, if there are not too many in use already.
     pub fn start(&self, ticket: &Arc<Ticket>) -> Result<Running> {
-        let all = store::lock(&self.0);
-        let running: Vec<_> = all.values().filter(|other| store::lock(&other.state).0 == Stage::Running).collect();
+        let all = lock(&self.0);
+        let running: Vec<_> = all.values().filter(|other| lock(&other.state).0 == Stage::Running).collect();
         let own = running.iter().filter(|other| other.owner == ticket.owner).count();
         if own >= PER_PERSON || running.len() >= IN_ALL {
             return Err(busy("Other backups are running. Wait until they are done, and try again."));
         }
-        let mut state = store::lock(&ticket.state);
+        let mut state = lock(&ticket.state);
         match state.0 {
             Stage::Waiting => {
                 *state = (Stage::Running, Instant::now());
@@ -140,7 +141,7 @@ impl Tickets {
 
     /// Stops the backups of an account that is gone.
     pub fn cancel(&self, handle: &Handle) {
-        for ticket in store::lock(&self.0).values().filter(|ticket| ticket.owner == *handle || ticket.of == *handle) {
+        for ticket in lock(&self.0).values().filter(|ticket| ticket.owner == *handle || ticket.of == *handle) {
             ticket.progress.cancel();
         }
     }
@@ -166,7 +167,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if store::lock(&self.0.state).0 == Stage::Running {
+        if lock(&self.0.state).0 == Stage::Running {
             self.0.set(Stage::Failed("The download was broken off.".to_owned()));
         }
     }
@@ -174,12 +175,12 @@ impl Drop for Running {
 
 impl Ticket {
     fn set(&self, stage: Stage) {
-        *store::lock(&self.state) = (stage, Instant::now());
+        *lock(&self.state) = (stage, Instant::now());
     }
 
     /// How it stands.
     pub fn report(&self) -> Report {
-        let (stage, _) = store::lock(&self.state).clone();
+        let (stage, _) = lock(&self.state).clone();
         let figure = |figure: &std::sync::atomic::AtomicU64| figure.load(Ordering::Relaxed);
         let (files, bytes) = match stage {
             Stage::Waiting => (self.expected.files, self.expected.bytes),
@@ -204,7 +205,7 @@ impl Ticket {
     }
 
     fn is_worth_keeping(&self) -> bool {
-        let state = store::lock(&self.state);
+        let state = lock(&self.state);
         state.0 == Stage::Running || state.1.elapsed() < GOOD
     }
 }

@@ -13,6 +13,7 @@ use super::changes::{Change, Changes};
 use super::chats::dates;
 use crate::clock;
 use crate::error::{Error, Kind, Result};
+use crate::mutex::lock;
 use crate::store::{self, Expect, FileName, Folder, Handle, Owner, Piece, Place, RelPath, Store, TrashId, Writer};
 
 const FORMAT: u32 = 1;
@@ -159,7 +160,7 @@ impl Bin {
 
     /// Forgets how much there is, and tells of the change.
     fn changed(&self, handle: &Handle) {
-        store::lock(&self.sizes).remove(handle);
+        lock(&self.sizes).remove(handle);
         self.changes.publish(handle, Change::Trash {});
     }
 
@@ -358,16 +359,16 @@ impl Bin {
             size = size.saturating_sub(record.size);
             shrunk += 1;
         }
-        store::lock(&self.sizes).insert(handle.clone(), size);
+        lock(&self.sizes).insert(handle.clone(), size);
         Ok(shrunk)
     }
 
     /// Notes that there is more, and makes room if it is too much. That this fails is no reason not to delete something.
     fn added(&self, writer: &Writer<'_>, handle: &Handle, size: u64) {
-        let known = store::lock(&self.sizes).get(handle).copied();
+        let known = lock(&self.sizes).get(handle).copied();
         let is_fine = known.is_some_and(|known| known.saturating_add(size) <= self.rules.size_max);
         if is_fine {
-            store::lock(&self.sizes).entry(handle.clone()).and_modify(|known| *known = known.saturating_add(size));
+            lock(&self.sizes).entry(handle.clone()).and_modify(|known| *known = known.saturating_add(size));
         } else if let Err(error) = self.shrink(writer, handle, clock::now_ms()) {
             tracing::warn!(?error, %handle, "the trash could not be made smaller");
         }

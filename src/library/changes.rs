@@ -8,7 +8,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{Receiver, Sender, channel};
 
 use super::chats::ChatVersion;
-use crate::store::{self, Handle};
+use crate::mutex::lock;
+use crate::store::Handle;
 
 /// So many changes are kept for a window that does not keep up. After more it is told to load everything again.
 const BACKLOG: usize = 256;
@@ -97,7 +98,7 @@ pub struct Changes {
 impl Changes {
     /// Tells `handle`'s windows.
     pub fn publish(&self, handle: &Handle, change: Change) {
-        let mut senders = store::lock(&self.senders);
+        let mut senders = lock(&self.senders);
         // Without listeners there is nobody to tell, and no need to remember whom.
         if senders.get(handle).is_some_and(|sender| sender.send(change).is_err()) {
             senders.remove(handle);
@@ -106,12 +107,12 @@ impl Changes {
 
     /// Tells everybody's windows of what all have in common.
     pub fn publish_to_all(&self, change: &Change) {
-        store::lock(&self.senders).retain(|_, sender| sender.send(change.clone()).is_ok());
+        lock(&self.senders).retain(|_, sender| sender.send(change.clone()).is_ok());
     }
 
     /// Listens from now on.
     pub fn subscribe(&self, handle: &Handle) -> Listener {
-        let mut senders = store::lock(&self.senders);
+        let mut senders = lock(&self.senders);
         Listener(senders.entry(handle.clone()).or_insert_with(|| channel(BACKLOG).0).subscribe())
     }
 }
@@ -152,7 +153,7 @@ mod tests {
         let changes = Changes::default();
         drop(changes.subscribe(&handle("ada")));
         changes.publish(&handle("ada"), Change::Chats {});
-        assert!(store::lock(&changes.senders).is_empty());
+        assert!(lock(&changes.senders).is_empty());
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::changes::{Change, Changes};
 use super::characters::file_stem;
 use super::json;
 use crate::error::{Error, Result};
+use crate::mutex::lock;
 use crate::store::{self, Expect, FileName, Folder, Handle, Owner, Place, RelPath, Stat, Store, Version, Writer};
 
 /// The largest lorebook, in bytes.
@@ -75,7 +76,7 @@ impl Lorebooks {
 
     fn count(&self, handle: &Handle, name: &FileName, stat: &Stat) -> Result<Option<usize>> {
         let key = (handle.clone(), name.clone());
-        if let Some((then, count)) = store::lock(&self.counts).get(&key)
+        if let Some((then, count)) = lock(&self.counts).get(&key)
             && then == stat
         {
             return Ok(*count);
@@ -86,7 +87,7 @@ impl Lorebooks {
             Err(error) => return Err(error),
         };
         let count = serde_json::from_slice::<Counted>(&text).ok().map(|counted| counted.entries.len());
-        store::lock(&self.counts).insert(key, (*stat, count));
+        lock(&self.counts).insert(key, (*stat, count));
         Ok(count)
     }
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::accounts::pictures::{self, Picture};
 use crate::error::Result;
+use crate::mutex::lock;
 use crate::store::{self, FileName, Folder, Handle, Place, Stat, Store, Version};
 
 /// For so long a portrait is taken as it is, without looking whether its files have changed.
@@ -69,13 +70,13 @@ impl Portraits {
 
     /// The portrait if it is known and fresh: costs no look at the disk.
     pub fn at_hand(&self, handle: &Handle) -> Option<Portrait> {
-        let known = store::lock(&self.known);
+        let known = lock(&self.known);
         known.get(handle).filter(|known| known.looked.elapsed() < FRESH).map(|known| known.portrait.clone())
     }
 
     /// The portrait as it is now. Reads files only when they have changed.
     pub fn look(&self, handle: &Handle) -> Result<Portrait> {
-        let before = store::lock(&self.known).get(handle).cloned();
+        let before = lock(&self.known).get(handle).cloned();
         let own = self.store.stat(&pictures::place(handle))?;
         let settings = self.store.stat(&super::settings::place(handle))?;
         if let Some(before) = before
@@ -84,14 +85,13 @@ impl Portraits {
             && before.of.persona == self.stat_persona(handle, before.of.persona.as_ref().map(|(name, _)| name))?
         {
             let portrait = before.portrait.clone();
-            store::lock(&self.known).insert(handle.clone(), Known { looked: Instant::now(), ..before });
+            lock(&self.known).insert(handle.clone(), Known { looked: Instant::now(), ..before });
             return Ok(portrait);
         }
         let persona = self.persona(handle)?;
         let portrait = Portrait::of(handle, own, persona.as_ref());
         let of = Sources { own, settings, persona };
-        store::lock(&self.known)
-            .insert(handle.clone(), Known { looked: Instant::now(), of, portrait: portrait.clone() });
+        lock(&self.known).insert(handle.clone(), Known { looked: Instant::now(), of, portrait: portrait.clone() });
         Ok(portrait)
     }
 
@@ -104,7 +104,7 @@ impl Portraits {
 
     /// Forgets a portrait, after something it is made from was changed here.
     pub fn forget(&self, handle: &Handle) {
-        store::lock(&self.known).remove(handle);
+        lock(&self.known).remove(handle);
     }
 
     /// The file of the persona that stands for the person, as the settings name it.

@@ -11,7 +11,8 @@ use super::json::{self, Indented, Keys};
 use super::snapshots::{self, Snapshot};
 use crate::clock;
 use crate::error::{Error, Result};
-use crate::store::{self, Expect, FileName, Handle, Owner, Place, Stat, Store, Writer};
+use crate::mutex::lock;
+use crate::store::{Expect, FileName, Handle, Owner, Place, Stat, Store, Writer};
 
 /// The file's name in a user's folder.
 pub const FILE: FileName = FileName::known("settings.json");
@@ -170,7 +171,7 @@ impl Settings {
         }
         json::check_object(after.as_bytes())?;
         writer.write(&place(handle), after.as_bytes(), Expect::Anything)?;
-        store::lock(&self.known).remove(handle);
+        lock(&self.known).remove(handle);
         if self.is_due(handle) {
             self.snapshot_quietly(writer, handle, after.as_bytes());
         }
@@ -286,7 +287,7 @@ impl Settings {
     /// Makes a snapshot of the present settings, if some of their top-level keys are not among `keys`.
     fn keep_what_is_lost(&self, writer: &Writer<'_>, handle: &Handle, keys: &Keys) -> Result<()> {
         let Some(stat) = self.store.stat(&place(handle))? else { return Ok(()) };
-        if store::lock(&self.known).get(handle).is_some_and(|known| known.stat == stat && known.keys.is_subset(keys)) {
+        if lock(&self.known).get(handle).is_some_and(|known| known.stat == stat && known.keys.is_subset(keys)) {
             return Ok(());
         }
         let Some(present) = self.store.read_if_there(&place(handle))? else { return Ok(()) };
@@ -301,7 +302,7 @@ impl Settings {
     /// Remembers the keys of what has just been saved. Called while nobody else writes.
     fn remember(&self, handle: &Handle, keys: Keys) {
         let small = keys.iter().map(|key| key.len()).sum::<usize>() <= KEYS_MAX;
-        let mut known = store::lock(&self.known);
+        let mut known = lock(&self.known);
         match self.store.stat(&place(handle)) {
             Ok(Some(stat)) if small => drop(known.insert(handle.clone(), Known { stat, keys })),
             _ => drop(known.remove(handle)),
@@ -312,7 +313,7 @@ impl Settings {
     pub fn snapshot_due(&self, everyone: &[Handle]) {
         for handle in everyone {
             let due = {
-                let mut pace = store::lock(&self.pace);
+                let mut pace = lock(&self.pace);
                 match pace.get_mut(handle) {
                     None => {
                         pace.insert(handle.clone(), Pace { last: None, saved_since: false });
@@ -336,7 +337,7 @@ impl Settings {
 
     /// Whether a save now comes with a snapshot: the first one since the start, and then one in ten minutes.
     fn is_due(&self, handle: &Handle) -> bool {
-        let mut pace = store::lock(&self.pace);
+        let mut pace = lock(&self.pace);
         match pace.get_mut(handle) {
             Some(pace) if !pace.is_over() => {
                 pace.saved_since = true;
@@ -391,7 +392,7 @@ mod tests {
         let version = save(r#"{"a":3}"#);
         assert_eq!(kept(&settings).len(), 2);
         assert!(kept(&settings).contains(&r#"{"a":2,"b":{"d":1},"e":1}"#.to_owned()));
-        settings.save(&ada(), b"{}", Expect::Version(store::Version::of(&version))).unwrap();
+        settings.save(&ada(), b"{}", Expect::Version(crate::store::Version::of(&version))).unwrap();
         assert_eq!(kept(&settings).len(), 2, "whoever names what they replace has seen it");
     }
 

@@ -3,13 +3,14 @@
 //!
 //! A person can use their own and the house's. The built-in `echo` is always there.
 
+mod draft;
+
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::ask::Parameters;
-use super::presets;
 use super::vault::{Held, Vault};
 use super::{Connection, ConnectionId, Holder, Key, Kind};
 use crate::access::{Permission, What as On};
@@ -20,6 +21,9 @@ use crate::events::{Event, Events, What};
 use crate::random;
 use crate::store::{self, Expect, FileName, Folder, Handle, Owner, Place, Store};
 
+pub use draft::{Changes, Draft, given_key};
+use draft::{check_address, check_model, check_name, check_template, origin};
+
 /// The id of the built-in connection.
 pub const ECHO: &str = "echo";
 /// More than this nobody needs, and each is a file.
@@ -29,10 +33,6 @@ const FORMAT: u32 = 1;
 const RECORD_LIMIT: u64 = 256 * 1024;
 /// Which of a person's connections is used unless they say otherwise. No id of a connection begins like this.
 const DEFAULT: FileName = FileName::known("_default.json");
-const NAME_MAX: usize = 100;
-const MODEL_MAX: usize = 300;
-const URL_MAX: usize = 2000;
-const TEMPLATE_MAX: usize = 32 * 1024;
 
 /// All connections of a data folder.
 pub struct Connections {
@@ -84,51 +84,6 @@ impl Found {
     }
 }
 
-/// A connection that is to be made.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Draft {
-    /// What people call it.
-    pub name: String,
-    /// The dialect.
-    pub kind: Kind,
-    /// Where the server is; left out, where such servers usually are.
-    #[serde(default)]
-    pub base_url: Option<String>,
-    /// The model that is asked unless a request names another.
-    #[serde(default)]
-    pub model: Option<String>,
-    /// How it is asked unless a request says otherwise.
-    #[serde(default)]
-    pub parameters: Parameters,
-    /// The instruct template, for plain text completion.
-    #[serde(default)]
-    pub template: Option<String>,
-}
-
-/// What is to be changed about a connection. What is `None` stays; `Some(None)` is removed.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Changes {
-    /// What people call it.
-    pub name: Option<String>,
-    /// The dialect.
-    pub kind: Option<Kind>,
-    /// Where the server is.
-    pub base_url: Option<String>,
-    /// The model that is asked unless a request names another.
-    #[serde(deserialize_with = "given")]
-    pub model: Option<Option<String>>,
-    /// How it is asked unless a request says otherwise.
-    pub parameters: Option<Parameters>,
-    /// The instruct template.
-    #[serde(deserialize_with = "given")]
-    pub template: Option<Option<String>>,
-    /// The key.
-    #[serde(deserialize_with = "given_key")]
-    pub key: Option<Option<Key>>,
-}
-
 /// A connection that was changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Updated {
@@ -136,20 +91,6 @@ pub struct Updated {
     pub connection: Connection,
     /// Whether its key was removed, because it leads to another server than the key was entered for.
     pub key_dropped: bool,
-}
-
-/// Tells `null` from a field that is not there.
-fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::<String>::deserialize(value).map(Some)
-}
-
-/// A key from a request. The error never repeats what was typed.
-pub fn given_key<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<Key>>, D::Error> {
-    let text = Option::<String>::deserialize(value).map_err(|_| serde::de::Error::custom("`key` has to be a text"))?;
-    match text.as_deref().map(str::trim) {
-        None | Some("") => Ok(Some(None)),
-        Some(text) => Key::parse(text).map(|key| Some(Some(key))).map_err(serde::de::Error::custom),
-    }
 }
 
 impl Connections {
@@ -469,61 +410,6 @@ fn may_change(by: By<'_>, holder: &Holder) -> Result<()> {
         Holder::House => by.require(Permission::ConnectionsHouse, On::House),
         Holder::User(_) => by.require(Permission::ConnectionsOwn, On::House),
     }
-}
-
-fn check_name(name: &str) -> Result<String> {
-    let name = name.trim();
-    let fits = !name.is_empty() && name.chars().count() <= NAME_MAX && !name.chars().any(char::is_control);
-    if fits {
-        Ok(name.to_owned())
-    } else {
-        Err(Error::invalid("bad_name", format!("A connection's name has 1 to {NAME_MAX} letters, on one line.")))
-    }
-}
-
-fn check_model(model: Option<String>) -> Result<Option<String>> {
-    let model = model.map(|model| model.trim().to_owned()).filter(|model| !model.is_empty());
-    if model.as_ref().is_some_and(|model| model.len() > MODEL_MAX || model.chars().any(char::is_control)) {
-        return Err(Error::invalid("bad_model", format!("A model's name has at most {MODEL_MAX} bytes, on one line.")));
-    }
-    Ok(model)
-}
-
-fn check_template(template: Option<String>) -> Result<Option<String>> {
-    let template = template.filter(|template| !template.trim().is_empty());
-    if template.as_ref().is_some_and(|template| template.len() > TEMPLATE_MAX) {
-        return Err(Error::invalid("bad_template", "An instruct template has at most 32 KiB."));
-    }
-    Ok(template)
-}
-
-/// An address that can be asked, in one form. Whether it *may* be asked is decided on the way out.
-fn check_address(kind: Kind, address: Option<&str>) -> Result<String> {
-    if kind == Kind::Echo {
-        return Ok(String::new());
-    }
-    let address = address.map(str::trim).filter(|address| !address.is_empty()).or_else(|| presets::usual_address(kind));
-    let bad = |why: &str| Error::invalid("bad_address", format!("This is no server's address: {why}."));
-    let address = address.ok_or_else(|| bad("it is missing"))?;
-    if address.len() > URL_MAX {
-        return Err(bad("it is too long"));
-    }
-    let url = reqwest::Url::parse(address).map_err(|_| bad("it has to look like http://127.0.0.1:11434"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(bad("it has to begin with http:// or https://"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(bad("names and passwords do not belong into it; a key has its own field"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(bad("it ends before any ? or #"));
-    }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
-}
-
-/// Which server an address is of: scheme, host and port; none of nowhere.
-fn origin(address: &str) -> Option<String> {
-    reqwest::Url::parse(address).ok().map(|url| url.origin().ascii_serialization())
 }
 
 fn changed_meanwhile() -> Error {

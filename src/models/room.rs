@@ -13,7 +13,7 @@ use super::{Connection, Holder, Key, Kind, ModelInfo, Models, anthropic, asking,
 use super::{openai, reach};
 use crate::egress::{HeaderMap, Target};
 use crate::error::Result;
-use crate::store::lock;
+use crate::mutex::lock;
 
 /// The room there is where neither the connection nor the model's server says how much, in tokens.
 pub const USUAL: u32 = 8192;

@@ -12,7 +12,8 @@ use super::{Ask, Connection, ConnectionId, Message, Piece, Usage, tokens};
 use crate::blocking::blocking;
 use crate::clock;
 use crate::error::{Error, Result};
-use crate::store::{self, FileName, Folder, Handle, Owner, Place, Store, Writer};
+use crate::mutex::lock;
+use crate::store::{FileName, Folder, Handle, Owner, Place, Store, Writer};
 
 /// The longest look back, in days.
 pub const LONGEST: u32 = 400;
@@ -141,7 +142,7 @@ impl Ledger {
     /// Writes an entry down. A disk that refuses is no reason to withhold an answer that was paid for: the entry is kept
     /// in memory, said in the server's log, and written with the next one. Waits for the disk.
     pub fn record(&self, handle: &Handle, entry: Entry) {
-        let mut state = store::lock(&self.state);
+        let mut state = lock(&self.state);
         let State { backlog, begun } = &mut *state;
         if backlog.len() == BACKLOG {
             tracing::error!("the ledger has been failing for too long: its oldest unwritten entry is dropped");
@@ -197,7 +198,7 @@ impl Ledger {
 
     /// Removes what is known of an account that is gone.
     pub fn forget(&self, handle: &Handle) -> Result<()> {
-        store::lock(&self.state).backlog.retain(|(of, _)| of != handle);
+        lock(&self.state).backlog.retain(|(of, _)| of != handle);
         for month in self.months(handle, "")? {
             let place = folder(handle).file(&month);
             self.store.writing(&Owner::System, |writer| writer.remove(&place))?;

@@ -19,11 +19,6 @@ impl Incremental {
         self.text.push_str(piece);
     }
 
-    /// The text so far.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
     /// The text so far as safe HTML. Only what can still change is rendered; a long piece of code gets its colours when it
     /// is complete.
     pub fn html(&mut self) -> String {

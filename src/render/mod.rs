@@ -12,7 +12,6 @@ mod chunks;
 mod clean;
 mod code;
 mod incremental;
-mod inline;
 mod raw;
 mod speech;
 #[cfg(test)]
@@ -21,7 +20,6 @@ mod words;
 mod write;
 
 pub use incremental::Incremental;
-pub use inline::inline;
 pub use words::words;
 
 /// Texts above this are shown as they are, in bytes: nobody reads them for their headings, and no parser gets to dwell on

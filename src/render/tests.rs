@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use rstest::rstest;
 
-use super::{Incremental, inline, markdown};
+use super::{Incremental, markdown};
 
 #[rstest]
 #[case("Hello there.", "<p>Hello there.</p>")]
@@ -75,17 +75,6 @@ fn code_has_colours() {
         assert!(html.contains(part), "{part} in {html}");
     }
     assert!(markdown("```ts\nconst a = 1;\n```").contains("hl-number"));
-}
-
-#[rstest]
-#[case("*Ann* the `bold`", "<em>Ann</em> the <code>bold</code>")]
-#[case("1. First", "1. First")]
-#[case("# Not a heading\n- nor a list", "# Not a heading - nor a list")]
-#[case("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;")]
-#[case("[x](javascript:alert(1)) ![y](https://z)", "x y")]
-#[case("", "")]
-fn lines(#[case] text: &str, #[case] html: &str) {
-    assert_eq!(inline(text), html);
 }
 
 /// What attackers write, in Markdown, in HTML, and between the two.
@@ -311,7 +300,6 @@ fn check_tag(tag: &str, html: &str, of: &str) {
 fn what_attackers_write_stays_harmless() {
     for text in HOSTILE {
         check_safe(&markdown(text), text);
-        check_safe(&inline(text), text);
         for around in
             ["> ", "- ", "# ", "a\n\n", "<details>\n\n", "<b>", "*", "\"", "[x](", "![", "`", "| a |\n|---|\n| "]
         {
@@ -423,7 +411,6 @@ proptest! {
     #[test]
     fn any_text_is_safe(text in "\\PC{0,200}") {
         check_safe(&markdown(&text), &text);
-        check_safe(&inline(&text), &text);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! - [`names`]: checked names; a path is made from nothing else
 //! - [`place`]: where things are, built downwards from names
-//! - [`disk`]: the calls to the file system, each one a step that tests can make fail
+//! - [`disk`]: the calls to the file system, each one a step that tests can make fail (`faults`)
 //! - [`pieces`]: files read and written in pieces, moved, kept under a second name
 //! - [`version`]: what a write says it replaces
 //! - [`opening`]: taking a folder into use: first run, SillyTavern's folder, one server per folder
@@ -17,6 +17,7 @@
 pub mod archive;
 #[expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
 pub(crate) mod disk;
+mod faults;
 #[expect(clippy::disallowed_methods, reason = "this is where they are allowed")]
 mod host;
 pub mod ids;
@@ -42,10 +43,11 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-pub use disk::{Faults, Stat, Step};
+pub use disk::Stat;
+pub use faults::{Faults, Step};
 pub use host::{HostFile, create_host_file, note_on_host, open_host_file, open_log, open_public, read_host_file};
 pub use ids::{RestoreId, TrashId, UndoId};
 pub use names::{FileName, Handle, RelPath};
@@ -58,6 +60,7 @@ pub use undo::{Reason, UndoPoint};
 pub use version::{Expect, Version};
 
 use crate::error::{Error, Kind, Result};
+use crate::mutex::lock;
 use disk::{Disk, NotPlain};
 use moment::Moments;
 
@@ -440,11 +443,6 @@ impl Drop for FileLock<'_> {
         // Closing the file would give it back as well; there is nobody to tell.
         let _ = self.0.unlock();
     }
-}
-
-/// Locks a mutex whose data cannot be left half-changed by a panic.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn busy() -> Error {

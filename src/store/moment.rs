@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use super::disk::Disk;
 use super::names::TEMP_PREFIX;
-use super::{Folder, Handle, Owner, Place, RelPath, Stat, Store, failure, lock};
+use super::{Folder, Handle, Owner, Place, RelPath, Stat, Store, failure};
 use crate::error::{Error, Result};
+use crate::mutex::lock;
 
 /// More oddities than this are not listed: a list is for people.
 const SKIPPED_MAX: usize = 1000;

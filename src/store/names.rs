@@ -115,6 +115,24 @@ impl FileName {
         }
     }
 
+    /// Makes a name of what a person typed, of at most so many bytes: without what some file system refuses, as SillyTavern
+    /// makes them. `None` when nothing is left.
+    pub fn made_of(text: &str, longest: usize) -> Option<Self> {
+        let refused = |c: char| c.is_control() || matches!(c, '/' | '?' | '<' | '>' | '\\' | ':' | '*' | '|' | '"');
+        let cut = |text: &str| {
+            let short = &text[..text.floor_char_boundary(longest)];
+            short.trim_end_matches(|c: char| c == '.' || c.is_whitespace()).to_owned()
+        };
+        let kept: String = text.chars().filter(|c| !refused(*c)).collect();
+        let mut name = cut(kept.trim_start());
+        let first = name.split('.').next().unwrap_or_default().trim_end();
+        if is_device(first) {
+            name.insert(first.len(), '_');
+            name = cut(&name);
+        }
+        Self::parse(&name).ok()
+    }
+
     /// A name written in our own source.
     pub const fn known(text: &'static str) -> Self {
         Self(Cow::Borrowed(text))
@@ -149,6 +167,14 @@ impl FileName {
         }
         None
     }
+}
+
+/// Names that Windows keeps for itself, with any ending.
+fn is_device(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let port = name.strip_prefix("com").or(name.strip_prefix("lpt"));
+    let is_port = port.is_some_and(|number| matches!(number.as_bytes(), [b'0'..=b'9']));
+    is_port || matches!(name.as_str(), "con" | "prn" | "aux" | "nul")
 }
 
 /// Marks that turn the reading direction can make `gpj.exe` look like a picture.
@@ -313,7 +339,36 @@ mod tests {
         assert!(RelPath::parse(text).is_err());
     }
 
+    #[rstest]
+    #[case("My chat", Some("My chat"))]
+    #[case("../../etc/passwd", Some("....etcpasswd"))]
+    #[case("a/b:c*?", Some("abc"))]
+    #[case(" x. ", Some("x"))]
+    #[case("日本", Some("日本"))]
+    #[case("con", Some("con_"))]
+    #[case("COM1 .txt", Some("COM1_ .txt"))]
+    #[case("lpt10", Some("lpt10"))]
+    #[case("console", Some("console"))]
+    #[case("..", None)]
+    #[case(" ", None)]
+    #[case("", None)]
+    #[case("\u{202e}x", None)]
+    #[case(".tavernkeep-x", None)]
+    fn made_names(#[case] text: &str, #[case] name: Option<&str>) {
+        assert_eq!(FileName::made_of(text, 100).as_ref().map(FileName::as_str), name);
+    }
+
     proptest::proptest! {
+        #[test]
+        fn a_made_name_is_short_plain_and_its_own_name(text in "\\PC{0,40}|[a-z./\\\\:* \0]{0,40}|(con|COM1|nul)[. a-z]{0,3}", longest in 5..30usize) {
+            if let Some(name) = FileName::made_of(&text, longest) {
+                proptest::prop_assert!(name.as_str().len() <= longest);
+                proptest::prop_assert!(!name.as_str().contains(['/', '?', '<', '>', '\\', ':', '*', '|', '"']));
+                proptest::prop_assert!(!is_device(name.as_str().split('.').next().unwrap().trim_end()));
+                proptest::prop_assert_eq!(FileName::made_of(name.as_str(), longest).unwrap(), name);
+            }
+        }
+
         #[test]
         fn a_slug_is_a_handle_and_its_own_slug(text in ".*") {
             if let Some(slug) = Handle::slug(&text) {

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::disk::{Disk, Faults};
+use super::disk::Disk;
+use super::faults::Faults;
 use super::moment::Moments;
 use super::{COMMAND_PATIENCE, FileName, Folder, Handle, Place, SERVER_PATIENCE, Store, write_failure};
 use crate::error::{Error, Result};

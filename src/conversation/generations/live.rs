@@ -15,7 +15,8 @@ use super::shown::Shown;
 use super::tape::{Numbered, Tape};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::library::chats::Message;
-use crate::store::{FileName, Handle, lock};
+use crate::mutex::lock;
+use crate::store::{FileName, Handle};
 
 /// A generation that is remembered.
 pub struct Generation {

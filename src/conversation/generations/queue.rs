@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{oneshot, watch};
 
-use crate::store::{Handle, lock};
+use crate::mutex::lock;
+use crate::store::Handle;
 
 /// The lines before all connections.
 #[derive(Debug)]

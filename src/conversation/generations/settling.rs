@@ -12,7 +12,7 @@ use super::running::Ended;
 use super::{Generations, House};
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
-use crate::store::lock;
+use crate::mutex::lock;
 
 /// Before each try to put a reply into its chat.
 const TRIES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(300), Duration::from_millis(1500)];

@@ -8,8 +8,8 @@ use tokio::sync::{Semaphore, watch};
 
 use super::live::Generation;
 use crate::blocking::blocking;
+use crate::mutex::lock;
 use crate::render::Incremental;
-use crate::store::lock;
 
 /// Between two looks of the same reply.
 const PAUSE: Duration = Duration::from_millis(85);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use fancy_regex::{Regex, RegexBuilder};
 
-use crate::conversation::chance::hash;
+use crate::hash::hash;
 
 /// The longest key, in bytes.
 const KEY_MAX: usize = 4096;

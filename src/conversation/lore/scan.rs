@@ -10,9 +10,10 @@ use serde_json::{Map, Value, json};
 
 use super::keys::{Finder, Haystack, How};
 use super::{AlsoIn, ENTRIES_MAX, Entry, Filter, Logic, Position, Source, Strategy};
-use crate::conversation::chance::{Chance, hash};
+use crate::conversation::chance::Chance;
 use crate::conversation::ingredients::{HistoryMessage, Ingredients};
 use crate::conversation::macros::Macros;
+use crate::hash::hash;
 use crate::models::Role;
 
 /// The member of `chat_metadata` that says what entries remember: how long they stay active, how long they rest.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::time::timeout;
 
@@ -148,7 +148,7 @@ impl Passing {
             Ok(end) => end,
             Err(Stop::Gone) => return,
             Err(Stop::Failed(error)) => {
-                let _ = send(&to, event(&answer::error(&error))).await;
+                let _ = send(&to, sse::unnamed(answer::error(&error))).await;
                 return;
             }
         };
@@ -157,7 +157,7 @@ impl Passing {
     }
 
     async fn pass(&mut self, pieces: &mut Pieces, to: &Sender<Bytes>) -> Result<Finish, Stop> {
-        send(to, event(&self.head.piece(json!({ "role": "assistant", "content": "" }), None))).await?;
+        send(to, sse::unnamed(self.head.piece(json!({ "role": "assistant", "content": "" }), None))).await?;
         let mut looks = Looks::start();
         let mut end = None;
         loop {
@@ -176,7 +176,7 @@ impl Passing {
                         }
                     };
                     looks.said_something();
-                    send(to, event(&self.head.piece(delta, None))).await?;
+                    send(to, sse::unnamed(self.head.piece(delta, None))).await?;
                 }
                 () = to.closed() => return Err(Stop::Gone),
                 quiet = looks.next() => {
@@ -184,7 +184,7 @@ impl Passing {
                         return Err(Stop::Failed(ended_key()));
                     }
                     if quiet {
-                        send(to, Bytes::from_static(b": still waiting\n\n")).await?;
+                        send(to, sse::still_here()).await?;
                     }
                 }
             }
@@ -192,12 +192,12 @@ impl Passing {
     }
 
     async fn say_end(self, finish: Finish, to: &Sender<Bytes>) -> Result<(), Stop> {
-        send(to, event(&self.head.piece(json!({}), Some(finish)))).await?;
+        send(to, sse::unnamed(self.head.piece(json!({}), Some(finish)))).await?;
         let used = self.meter.settle().await;
         if self.wants_usage {
-            send(to, event(&self.head.usage(used.unwrap_or_default()))).await?;
+            send(to, sse::unnamed(self.head.usage(used.unwrap_or_default()))).await?;
         }
-        send(to, Bytes::from_static(b"data: [DONE]\n\n")).await
+        send(to, sse::unnamed("[DONE]")).await
     }
 }
 
@@ -214,10 +214,6 @@ async fn send(to: &Sender<Bytes>, bytes: Bytes) -> Result<(), Stop> {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(Stop::Gone),
     }
-}
-
-fn event(value: &Value) -> Bytes {
-    format!("data: {value}\n\n").into()
 }
 
 fn cut_off() -> Error {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 use crate::models::{Image, Kind, Message, Parameters, Part, Role};
+use crate::pictures::PictureKind;
 
 /// The body of `POST /v1/chat/completions`.
 #[derive(Debug, Clone, Deserialize)]
@@ -207,9 +208,7 @@ fn picture(url: &str) -> Result<Image, &'static str> {
     let bad =
         "Pictures come as data URLs: data:image/png;base64,… (png, jpeg, webp or gif). Addresses are not fetched.";
     let (mime, data) = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")).ok_or(bad)?;
-    if !matches!(mime, "image/png" | "image/jpeg" | "image/webp" | "image/gif") {
-        return Err(bad);
-    }
+    PictureKind::by_mime(mime).ok_or(bad)?;
     let bytes = STANDARD.decode(data.trim()).map_err(|_| "The picture is damaged.")?;
     Ok(Image { mime: mime.to_owned(), bytes: bytes.into() })
 }

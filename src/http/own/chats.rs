@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 use warp::Reply as _;
 use warp::http::{StatusCode, header};
 
-use super::characters::{avatar, encoded};
+use super::characters::avatar;
 use super::messages;
+use super::views::merged;
 use crate::blocking::blocking;
 use crate::error::{Error, Kind, Result};
 use crate::http::call::Call;
@@ -37,19 +37,7 @@ pub fn chat(call: &Call) -> Result<ChatRef> {
 
 /// The group chat that an address names.
 fn group_chat(call: &Call) -> Result<ChatRef> {
-    let parsed = FileName::parse(call.param("chat")).and_then(ChatRef::of_group);
-    parsed.map_err(|_| Error::not_found("There is no such chat."))
-}
-
-/// The character that an address names.
-pub fn character(call: &Call) -> Result<FileName> {
-    FileName::parse(call.param("character")).map_err(|_| Error::not_found("There is no such character."))
-}
-
-/// A number in the query.
-pub fn number(call: &Call, name: &str) -> Result<Option<usize>> {
-    let Some(text) = call.query(name) else { return Ok(None) };
-    text.parse().map(Some).map_err(|_| Error::invalid("bad_request", format!("{name} has to be a number.")))
+    call.named("chat", |name| FileName::parse(name).and_then(ChatRef::of_group), "There is no such chat.")
 }
 
 /// What a change expects, if it says so.
@@ -66,13 +54,13 @@ pub fn named(version: Option<&str>) -> Result<Expect> {
 }
 
 fn limit(call: &Call) -> Result<usize> {
-    Ok(number(call, "limit")?.unwrap_or(LIMIT).min(LIMIT_MAX))
+    Ok(call.number("limit")?.unwrap_or(LIMIT).min(LIMIT_MAX))
 }
 
 /// `GET /api/v1/chats`.
 pub async fn list(call: Call) -> Result<Reply> {
     let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
-    let (offset, limit) = (number(&call, "offset")?.unwrap_or(0), limit(&call)?);
+    let (offset, limit) = (call.number("offset")?.unwrap_or(0), limit(&call)?);
     blocking(move || {
         let recent = state.app.chats.recent(&handle, offset, limit)?;
         Ok(reply::json(&listed(&state, &handle, &recent)?))
@@ -82,7 +70,7 @@ pub async fn list(call: Call) -> Result<Reply> {
 
 /// `GET /api/v1/characters/{character}/chats`.
 pub async fn of_character(call: Call) -> Result<Reply> {
-    let (state, handle, character) = (call.state.clone(), call.me()?.handle.clone(), character(&call)?);
+    let (state, handle, character) = (call.state.clone(), call.me()?.handle.clone(), call.character()?);
     blocking(move || {
         let recent = state.app.chats.of_character(&handle, &character)?;
         if recent.total == 0 && state.app.characters.row(&handle, &character)?.is_none() {
@@ -97,20 +85,21 @@ fn listed(state: &State, handle: &Handle, recent: &Recent) -> Result<Value> {
     let characters = state.app.characters.look(handle)?;
     let groups = groups_of(state, handle, recent.items.iter().map(|item| &item.chat))?;
     let item = |item: &Listed| {
-        let mut view = match item.chat.is_group() {
+        let head = match item.chat.is_group() {
             true => group_head(&groups, &item.chat),
             false => head(characters.row(&item.chat.character).map(|row| &**row), &item.chat),
         };
-        view.extend(object(json!({
+        let rest = json!({
             "messages": item.messages,
             "size": item.size,
             "modified": item.modified,
             "pinned": item.pinned,
             "preview": item.preview,
             "version": item.version,
-        })));
+        });
+        let mut view = merged(head, rest);
         if item.damaged {
-            view.insert("damaged".to_owned(), true.into());
+            view["damaged"] = true.into();
         }
         under_way(state, handle, &item.chat, &mut view);
         view
@@ -119,23 +108,21 @@ fn listed(state: &State, handle: &Handle, recent: &Recent) -> Result<Value> {
 }
 
 /// Which chat, and what its character is called and looks like, if there is one.
-fn head(row: Option<&Row>, chat: &ChatRef) -> Map<String, Value> {
-    let mut head = Map::new();
-    head.insert("character".to_owned(), chat.character.as_str().into());
+fn head(row: Option<&Row>, chat: &ChatRef) -> Value {
     let name = row.map_or(chat.character.as_str(), |row| &*row.name);
-    head.insert("characterName".to_owned(), name.into());
+    let mut head = json!({ "character": chat.character, "characterName": name });
     if let Some(row) = row {
-        head.insert("avatar".to_owned(), avatar(&row.id, &row.mark()).into());
+        head["avatar"] = avatar(&row.id, &row.mark()).into();
     }
     called(&mut head, chat.chat.as_str());
     head
 }
 
 /// What a chat is called, and which moment that is, if it is one.
-pub fn called(view: &mut Map<String, Value>, chat: &str) {
-    view.insert("chat".to_owned(), chat.into());
+pub fn called(view: &mut Value, chat: &str) {
+    view["chat"] = chat.into();
     if let Some(begun) = dates::in_name(chat) {
-        view.insert("begun".to_owned(), begun.into());
+        view["begun"] = begun.into();
     }
 }
 
@@ -149,9 +136,9 @@ pub fn groups_of<'a>(
 }
 
 /// Which group chat, and what its group is called, if there is one.
-fn group_head(groups: &HashMap<FileName, Group>, chat: &ChatRef) -> Map<String, Value> {
+fn group_head(groups: &HashMap<FileName, Group>, chat: &ChatRef) -> Value {
     let group = groups.get(&chat.chat);
-    let mut head = object(json!({ "group": group.map(|group| &group.id), "groupName": group_name(groups, chat) }));
+    let mut head = json!({ "group": group.map(|group| &group.id), "groupName": group_name(groups, chat) });
     called(&mut head, chat.chat.as_str());
     head
 }
@@ -159,13 +146,6 @@ fn group_head(groups: &HashMap<FileName, Group>, chat: &ChatRef) -> Map<String, 
 /// What people call the group of a chat.
 pub fn group_name(groups: &HashMap<FileName, Group>, chat: &ChatRef) -> String {
     groups.get(&chat.chat).map_or_else(|| "A group".to_owned(), |group| group.name.clone())
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(object) => object,
-        _ => Map::new(),
-    }
 }
 
 #[derive(Deserialize)]
@@ -180,7 +160,7 @@ struct New {
 /// `POST /api/v1/characters/{character}/chats`.
 pub async fn create(mut call: Call) -> Result<Reply> {
     let New { name, greeting, persona } = call.json().await?;
-    let (state, account, character) = (call.state.clone(), call.me()?.clone(), character(&call)?);
+    let (state, account, character) = (call.state.clone(), call.me()?.clone(), call.character()?);
     blocking(move || {
         let handle = &account.handle;
         let first = state.app.greet(&account, &character, persona.as_deref(), greeting)?;
@@ -215,7 +195,7 @@ pub async fn get_of_group(call: Call) -> Result<Reply> {
 
 async fn window(call: Call, chat: ChatRef) -> Result<Reply> {
     let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
-    let (before, limit) = (number(&call, "before")?, limit(&call)?);
+    let (before, limit) = (call.number("before")?, limit(&call)?);
     blocking(move || {
         let window = state.app.chats.window(&handle, &chat, before, limit)?;
         Ok(reply::json(&shown(&state, &handle, &chat, &window)?))
@@ -227,35 +207,36 @@ async fn window(call: Call, chat: ChatRef) -> Result<Reply> {
 fn shown(state: &State, handle: &Handle, chat: &ChatRef, window: &Window) -> Result<Value> {
     let mut view = about(state, handle, chat, &window.chat)?;
     let first = window.lines.first().map_or(window.chat.count, |line| line.index);
-    view.insert("first".to_owned(), first.into());
-    view.insert("messages".to_owned(), window.lines.iter().map(messages::view).collect());
-    Ok(view.into())
+    view["first"] = first.into();
+    view["messages"] = window.lines.iter().map(messages::view).collect();
+    Ok(view)
 }
 
 /// A chat without its messages.
-fn about(state: &State, handle: &Handle, chat: &ChatRef, opened: &Opened) -> Result<Map<String, Value>> {
-    let mut view = if chat.is_group() {
+fn about(state: &State, handle: &Handle, chat: &ChatRef, opened: &Opened) -> Result<Value> {
+    let head = if chat.is_group() {
         group_head(&state.app.chats.groups(handle)?, chat)
     } else {
         head(state.app.characters.row(handle, &chat.character)?.as_deref(), chat)
     };
     let metadata = opened.header.as_ref().and_then(Header::metadata).cloned().unwrap_or_default();
-    view.extend(object(json!({
+    let rest = json!({
         "version": opened.version,
         "count": opened.count,
         "size": opened.size,
         "modified": opened.modified,
         "pinned": state.app.chats.is_pinned(handle, chat)?,
         "metadata": metadata,
-    })));
+    });
+    let mut view = merged(head, rest);
     under_way(state, handle, chat, &mut view);
     Ok(view)
 }
 
 /// Names the reply that is being written in a chat, if one is.
-fn under_way(state: &State, handle: &Handle, chat: &ChatRef, view: &mut Map<String, Value>) {
+fn under_way(state: &State, handle: &Handle, chat: &ChatRef, view: &mut Value) {
     if let Some(id) = state.app.talk.running_in(handle, &chat.character, &chat.chat) {
-        view.insert("generation".to_owned(), id.as_str().into());
+        view["generation"] = id.as_str().into();
     }
 }
 
@@ -402,7 +383,7 @@ async fn download(call: Call, chat: ChatRef) -> Result<Reply> {
     let (looking, whose, which) = (state.clone(), handle.clone(), chat.clone());
     blocking(move || looking.app.chats.open(&whose, &which)).await?;
     let (ending, media_type) = format.ending();
-    let name = format!("attachment; filename*=UTF-8''{}{ending}", encoded(chat.chat.as_str()));
+    let name = format!("{}{ending}", chat.chat);
     let share = state.exports.take(handle.clone(), EXPORTS).ok_or_else(|| {
         Error::new(Kind::Busy, "busy", "Other chats are being downloaded. Wait until they are done, and try again.")
     })?;
@@ -416,15 +397,14 @@ async fn download(call: Call, chat: ChatRef) -> Result<Reply> {
     });
     let mut answer = warp::reply::stream(pieces).into_response();
     reply::set(&mut answer, header::CONTENT_TYPE, media_type);
-    reply::set(&mut answer, header::CONTENT_DISPOSITION, &name);
+    reply::set_file_name(&mut answer, &name);
     Ok(answer)
 }
 
 /// `POST /api/v1/characters/{character}/chats/import`: a file in one of the known formats, whatever it is called.
 pub async fn bring_in(mut call: Call) -> Result<Reply> {
-    let (state, account, character) = (call.state.clone(), call.me()?.clone(), character(&call)?);
-    let name =
-        call.header("x-file-name").and_then(|name| percent_decode_str(name).decode_utf8().ok().map(String::from));
+    let (state, account, character) = (call.state.clone(), call.me()?.clone(), call.character()?);
+    let name = call.file_name();
     let bytes = call.bytes().await?;
     blocking(move || {
         let row = state.app.characters.row(&account.handle, &character)?;

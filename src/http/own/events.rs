@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::blocking::blocking;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::call::Call;
 use crate::http::reply::{self, Reply};
 
@@ -12,15 +12,8 @@ const MOST: usize = 500;
 
 /// `GET /api/v1/events?before=&limit=`.
 pub async fn list(call: Call) -> Result<Reply> {
-    let number = |name: &str| {
-        let text = call.query(name);
-        text.map(|text| {
-            text.parse::<u64>().map_err(|_| Error::invalid("bad_request", format!("{name} is not a number.")))
-        })
-        .transpose()
-    };
-    let (before, limit) = (number("before")?, number("limit")?.unwrap_or(100));
-    let limit = usize::try_from(limit).unwrap_or(MOST).clamp(1, MOST);
+    let limit = call.number("limit")?.unwrap_or(100).clamp(1, MOST);
+    let before = call.number("before")?;
     let state = call.state.clone();
     blocking(move || {
         let (events, more) = state.app.events.page(before, limit)?;

@@ -9,20 +9,18 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use warp::http::StatusCode;
 
-use super::messages::message_view;
+use super::messages::{check_new, message_view};
 use crate::conversation::generations::event::Event;
 use crate::conversation::generations::shown::Watcher;
 use crate::conversation::generations::tape::Numbered;
 use crate::conversation::generations::{Generation, GenerationId, Kind, Order};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::call::Call;
 use crate::http::reply::{self, Reply};
 use crate::http::sse::{self, Guard, Look};
 use crate::library::chats::{ChatRef, Message};
 use crate::models::Parameters;
 
-/// An id that a client may give to a message.
-const ID_MAX: usize = 100;
 /// So much is put together at most, in bytes, before it is sent.
 const AT_ONCE: usize = 64 * 1024;
 
@@ -57,13 +55,7 @@ impl Asked {
     /// As an order of whoever calls.
     pub fn order(self, call: &Call) -> Result<Order> {
         let chat = ChatRef::parse(&self.character, &self.chat)?;
-        if self.id.as_ref().is_some_and(|id| id.is_empty() || id.len() > ID_MAX) {
-            return Err(Error::invalid("bad_request", format!("id has to have 1 to {ID_MAX} bytes.")));
-        }
-        let says_nothing = self.text.as_ref().is_some_and(|text| text.trim().is_empty());
-        if says_nothing && self.images.is_empty() {
-            return Err(Error::invalid("bad_request", "There is nothing to say: text is empty."));
-        }
+        check_new(self.id.as_deref(), self.text.as_deref(), &self.images)?;
         Ok(Order {
             handle: call.me()?.handle.clone(),
             character: chat.character,
@@ -88,8 +80,8 @@ pub async fn start(mut call: Call) -> Result<Reply> {
     let order = asked.order(&call)?;
     let started = call.state.app.talk.start(order).await?;
     let mut answer = json!({ "id": started.id, "version": started.version });
-    if let (Some((index, message)), Some(fields)) = (&started.user_message, answer.as_object_mut()) {
-        fields.insert("userMessage".to_owned(), message_view(*index, message));
+    if let Some((index, message)) = &started.user_message {
+        answer["userMessage"] = message_view(*index, message);
     }
     Ok(reply::json_with(StatusCode::ACCEPTED, &answer))
 }
@@ -119,7 +111,7 @@ pub async fn events(call: Call) -> Result<Reply> {
         // What browsers take for "do not come back".
         return Ok(reply::nothing());
     }
-    let wants_html = call.query("html").is_none_or(|wanted| wanted != "false");
+    let wants_html = call.truth("html")?.unwrap_or(true);
     let follower = Follower {
         at: named.unwrap_or(0),
         progress: generation.progress(),
@@ -162,7 +154,7 @@ impl Follower {
                 changed = self.progress.changed() => changed.ok()?,
                 look = self.guard.look() => match look {
                     Look::Over => return None,
-                    Look::Quiet => return Some((Bytes::from_static(b": still here\n\n"), self)),
+                    Look::Quiet => return Some((sse::still_here(), self)),
                     Look::Fine => {}
                 },
                 html = html(&mut self.watcher) => {

@@ -4,10 +4,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 use warp::http::{StatusCode, header};
 
-use super::characters::encoded;
-use super::chats::character;
 use crate::blocking::blocking;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::call::Call;
 use crate::http::reply::{self, Reply};
 use crate::library::chats::pictures;
@@ -20,13 +18,13 @@ pub const LIMIT: u64 = 20 * 1024 * 1024;
 /// nobody else for anything.
 pub fn address(url: &str) -> Option<String> {
     let (folder, file) = pictures::named(url)?;
-    Some(format!("/api/v1/images/{}/{}", encoded(folder.as_str()), encoded(file.as_str())))
+    Some(format!("/api/v1/images/{}/{}", reply::encoded(folder.as_str()), reply::encoded(file.as_str())))
 }
 
 /// `GET /api/v1/images/{character}/{file}`.
 pub async fn get(call: Call) -> Result<Reply> {
-    let (state, handle, folder) = (call.state.clone(), call.me()?.handle.clone(), character(&call)?);
-    let file = FileName::parse(call.param("file")).map_err(|_| Error::not_found("There is no such picture."))?;
+    let (state, handle, folder) = (call.state.clone(), call.me()?.handle.clone(), call.character()?);
+    let file = call.named("file", FileName::parse, "There is no such picture.")?;
     blocking(move || {
         let (mime, bytes) = state.app.chats.picture(&handle, &folder, &file)?;
         let mut answer = reply::with_type(StatusCode::OK, mime, bytes);
@@ -40,7 +38,7 @@ pub async fn get(call: Call) -> Result<Reply> {
 
 /// `POST /api/v1/characters/{character}/images`: keeps a picture, so that a message can name it.
 pub async fn create(mut call: Call) -> Result<Reply> {
-    let (state, handle, folder) = (call.state.clone(), call.me()?.handle.clone(), character(&call)?);
+    let (state, handle, folder) = (call.state.clone(), call.me()?.handle.clone(), call.character()?);
     let bytes = call.bytes().await?;
     blocking(move || {
         let url = state.app.chats.keep_picture(&handle, &folder, &bytes)?;

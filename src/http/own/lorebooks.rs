@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 use warp::http::{StatusCode, header};
 
-use super::characters::{character, file_name};
 use crate::blocking::blocking;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::call::Call;
 use crate::http::reply::{self, Reply};
 use crate::store::{Expect, FileName, Version};
@@ -34,7 +33,7 @@ pub async fn get(call: Call) -> Result<Reply> {
         let text = state.app.lorebooks.text(&handle, &name)?;
         let version = Version::of(&text);
         let mut answer = reply::json_text(text);
-        reply::set(&mut answer, header::ETAG, &format!("\"{version}\""));
+        reply::set_version(&mut answer, version);
         reply::set(&mut answer, header::CACHE_CONTROL, "private, no-cache");
         Ok(answer)
     })
@@ -43,8 +42,7 @@ pub async fn get(call: Call) -> Result<Reply> {
 
 /// `PUT /api/v1/lorebooks/{name}`: replaces the version that `If-Match` names; without it, makes a new lorebook.
 pub async fn put(mut call: Call) -> Result<Reply> {
-    let named = call.header(header::IF_MATCH.as_str()).map(|text| text.trim().trim_matches('"').to_owned());
-    let expect = named.map_or(Ok(Expect::Absent), |version| Version::parse(&version).map(Expect::Version))?;
+    let expect = call.if_match()?.map_or(Expect::Absent, Expect::Version);
     let text = call.json_bytes().await?;
     let (state, handle, name) = (call.state.clone(), call.me()?.handle.clone(), lorebook(&call)?);
     blocking(move || {
@@ -68,7 +66,7 @@ pub async fn delete(call: Call) -> Result<Reply> {
 /// `POST /api/v1/lorebooks/import`: a file of any form; what it is is told from its content.
 pub async fn import(mut call: Call) -> Result<Reply> {
     let bytes = call.bytes().await?;
-    let file = file_name(&call);
+    let file = call.file_name();
     let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
     blocking(move || {
         let name = state.app.lorebooks.import(&handle, &bytes, file.as_deref())?;
@@ -79,7 +77,7 @@ pub async fn import(mut call: Call) -> Result<Reply> {
 
 /// `POST /api/v1/characters/{character}/lorebook`: the book inside the card becomes a lorebook of its own.
 pub async fn from_character(call: Call) -> Result<Reply> {
-    let (state, handle, id) = (call.state.clone(), call.me()?.handle.clone(), character(&call)?);
+    let (state, handle, id) = (call.state.clone(), call.me()?.handle.clone(), call.character()?);
     blocking(move || {
         let name = state.app.lorebooks.from_card(&handle, &state.app.characters.get(&handle, &id)?)?;
         Ok(reply::json_with(StatusCode::CREATED, &json!({ "name": name })))
@@ -87,7 +85,7 @@ pub async fn from_character(call: Call) -> Result<Reply> {
     .await
 }
 
-/// The lorebook that the path names. What cannot be one is simply not there.
+/// The lorebook that the path names.
 fn lorebook(call: &Call) -> Result<FileName> {
-    FileName::parse(call.param("name")).map_err(|_| Error::not_found("There is no such lorebook."))
+    call.named("name", FileName::parse, "There is no such lorebook.")
 }

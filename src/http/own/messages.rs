@@ -46,21 +46,20 @@ pub fn message_view(index: usize, message: &Message) -> Value {
         "html": render::markdown(message.text()),
         "swipe": swipe,
     });
-    let Some(fields) = view.as_object_mut() else { return view };
     if let Some(reasoning) = message.reasoning() {
-        fields.insert("reasoning".to_owned(), reasoning.into());
-        fields.insert("reasoningHtml".to_owned(), render::markdown(reasoning).into());
+        view["reasoning"] = reasoning.into();
+        view["reasoningHtml"] = render::markdown(reasoning).into();
     }
     if message.is_unfinished() {
-        fields.insert("unfinished".to_owned(), true.into());
+        view["unfinished"] = true.into();
     }
     let images: Vec<String> =
         message.pictures().iter().filter_map(|picture| super::images::address(&picture.url)).collect();
     if !images.is_empty() {
-        fields.insert("images".to_owned(), images.into());
+        view["images"] = images.into();
     }
     if let Some(extra) = message.extra().filter(|extra| !extra.is_empty()) {
-        fields.insert("extra".to_owned(), without_bulk(extra).into());
+        view["extra"] = without_bulk(extra).into();
     }
     view
 }
@@ -80,8 +79,8 @@ fn index(call: &Call) -> Result<usize> {
 
 fn changed(changed: &Changed) -> Reply {
     let mut answer = json!({ "version": changed.version, "count": changed.count });
-    if let (Some(line), Some(fields)) = (&changed.line, answer.as_object_mut()) {
-        fields.insert("message".to_owned(), view(line));
+    if let Some(line) = &changed.line {
+        answer["message"] = view(line);
     }
     reply::json(&answer)
 }
@@ -97,16 +96,22 @@ struct New {
     persona: Option<String>,
 }
 
+/// Refuses an id that cannot be one, and words that say nothing.
+pub fn check_new(id: Option<&str>, text: Option<&str>, images: &[String]) -> Result<()> {
+    if id.is_some_and(|id| id.is_empty() || id.len() > ID_MAX) {
+        return Err(Error::invalid("bad_request", format!("id has to have 1 to {ID_MAX} bytes.")));
+    }
+    if images.is_empty() && text.is_some_and(|text| text.trim().is_empty()) {
+        return Err(Error::invalid("bad_request", "There is nothing to say: text is empty."));
+    }
+    Ok(())
+}
+
 /// `POST …/messages`: what the person says.
 pub async fn create(mut call: Call) -> Result<Reply> {
     let New { version, text, id, images, persona } = call.json().await?;
     let expected = expect(Some(&version))?;
-    if id.as_ref().is_some_and(|id| id.is_empty() || id.len() > ID_MAX) {
-        return Err(Error::invalid("bad_request", format!("id has to have 1 to {ID_MAX} bytes.")));
-    }
-    if text.trim().is_empty() && images.is_empty() {
-        return Err(Error::invalid("bad_request", "There is nothing to say: text is empty."));
-    }
+    check_new(id.as_deref(), Some(&text), &images)?;
     let (state, account, chat) = (call.state.clone(), call.me()?.clone(), chat(&call)?);
     blocking(move || {
         let mut message = state.app.say(&account, &chat, persona.as_deref(), &text)?;
@@ -149,11 +154,7 @@ pub async fn update(mut call: Call) -> Result<Reply> {
 /// `DELETE …/messages/{index}`: one, or with `after=true` it and all later.
 pub async fn delete(call: Call) -> Result<Reply> {
     let (expected, index) = (named(call.query("version").as_deref())?, index(&call)?);
-    let after = match call.query("after").as_deref() {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => return Err(Error::invalid("bad_request", "after has to be true or false.")),
-    };
+    let after = call.truth("after")?.unwrap_or(false);
     let (state, handle, chat) = (call.state.clone(), call.me()?.handle.clone(), chat(&call)?);
     blocking(move || Ok(changed(&state.app.chats.delete_message(&handle, &chat, expected, index, after)?))).await
 }

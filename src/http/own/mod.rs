@@ -14,6 +14,7 @@ pub mod lorebooks;
 pub mod me;
 pub mod messages;
 pub mod personas;
+pub mod pictures;
 pub mod prompts;
 pub mod restores;
 pub mod search;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use warp::http::{StatusCode, header};
 
-use super::characters::{encoded, serve_picture};
+use super::pictures;
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::http::call::Call;
@@ -14,7 +14,7 @@ use crate::library::cards::picture::Crop;
 use crate::library::characters::mark_of;
 use crate::library::personas::{self, Edit, Persona};
 use crate::library::thumbnails::Of;
-use crate::store::{FileName, Handle, Version};
+use crate::store::{FileName, Handle};
 
 /// `GET /api/v1/personas`.
 pub async fn list(call: Call) -> Result<Reply> {
@@ -38,7 +38,7 @@ fn view(state: &State, handle: &Handle, persona: &Persona, default: Option<&File
         "id": persona.id,
         "name": persona.name,
         "description": persona.description,
-        "avatar": format!("/api/v1/personas/{}/picture?v={mark}", encoded(persona.id.as_str())),
+        "avatar": format!("/api/v1/personas/{}/picture?v={mark}", reply::encoded(persona.id.as_str())),
         "position": persona.position,
         "depth": persona.depth,
         "role": persona.role,
@@ -67,19 +67,9 @@ pub async fn create(mut call: Call) -> Result<Reply> {
     .await
 }
 
-#[derive(Deserialize)]
-struct Update {
-    version: Version,
-    #[serde(flatten)]
-    rest: serde_json::Map<String, Value>,
-}
-
 /// `PATCH /api/v1/personas/{persona}`.
 pub async fn update(mut call: Call) -> Result<Reply> {
-    let Update { version, rest } = call.json().await?;
-    let edit = serde_json::from_value::<Edit>(rest.into()).map_err(|error| {
-        Error::invalid("bad_request", format!("The request's body is not what is expected: {error}."))
-    })?;
+    let (version, edit) = call.change::<Edit>().await?;
     let (state, handle, id) = (call.state.clone(), call.me()?.handle.clone(), persona(&call)?);
     blocking(move || {
         let persona = state.app.personas.update(&handle, &id, version, &edit)?;
@@ -121,7 +111,7 @@ pub async fn set_default(mut call: Call) -> Result<Reply> {
 pub async fn picture(call: Call) -> Result<Reply> {
     let (state, handle, id) = (call.state.clone(), call.me()?.handle.clone(), persona(&call)?);
     let place = personas::place(&handle, &id);
-    match serve_picture(&call, state, handle.clone(), Of::Persona, place, id.clone()).await {
+    match pictures::serve(&call, state, handle.clone(), Of::Persona, place, id.clone()).await {
         Err(error) if error.is_not_found() => {}
         other => return other,
     }
@@ -148,7 +138,7 @@ pub async fn set_picture(mut call: Call) -> Result<Reply> {
     .await
 }
 
-/// The persona that the path names. What cannot be one is simply not there.
+/// The persona that the path names.
 fn persona(call: &Call) -> Result<FileName> {
-    FileName::parse(call.param("persona")).map_err(|_| Error::not_found("There is no such persona."))
+    call.named("persona", FileName::parse, "There is no such persona.")
 }

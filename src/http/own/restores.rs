@@ -13,8 +13,9 @@ use crate::error::{Error, Kind, Result};
 use crate::http::call::Call;
 use crate::http::reply::{self, Reply};
 use crate::http::state::State;
+use crate::mutex::lock;
 use crate::store::archive::{Limits, Part, Progress};
-use crate::store::{self, Handle, RestoreId, UndoId};
+use crate::store::{Handle, RestoreId, UndoId};
 
 /// `POST /api/v1/me/restores`: the archive goes to the disk as it comes, then is checked and unpacked beside the data.
 pub async fn create(mut call: Call) -> Result<Reply> {
@@ -58,7 +59,7 @@ struct OneUpload {
 impl OneUpload {
     fn of(call: &Call) -> Result<Self> {
         let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
-        if !store::lock(&state.uploads).insert(handle.clone()) {
+        if !lock(&state.uploads).insert(handle.clone()) {
             return Err(Error::new(
                 Kind::Busy,
                 "busy",
@@ -71,7 +72,7 @@ impl OneUpload {
 
 impl Drop for OneUpload {
     fn drop(&mut self) {
-        store::lock(&self.state.uploads).remove(&self.handle);
+        lock(&self.state.uploads).remove(&self.handle);
     }
 }
 
@@ -167,12 +168,11 @@ pub async fn confirm_reset(mut call: Call) -> Result<Reply> {
 }
 
 fn restore_id(call: &Call) -> Result<RestoreId> {
-    RestoreId::parse(call.param("id"))
-        .map_err(|_| Error::not_found("There is no such restore. Upload the archive again."))
+    call.named("id", RestoreId::parse, "There is no such restore. Upload the archive again.")
 }
 
 fn undo_id(call: &Call) -> Result<UndoId> {
-    UndoId::parse(call.param("id")).map_err(|_| Error::not_found("There is no such undo point."))
+    call.named("id", UndoId::parse, "There is no such undo point.")
 }
 
 fn too_large(limit: u64) -> Error {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::chats::{called, group_name, groups_of};
+use super::views;
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::http::call::Call;
@@ -17,7 +18,10 @@ const HITS: usize = 20;
 pub async fn search(call: Call) -> Result<Reply> {
     let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
     let typed = call.query("q").unwrap_or_default();
-    let limit = limit(call.query("limit").as_deref())?;
+    let limit = call.number("limit")?.unwrap_or(HITS);
+    if !(1..=HITS_MAX).contains(&limit) {
+        return Err(Error::invalid("bad_request", format!("limit has to be a number from 1 to {HITS_MAX}.")));
+    }
     let character = match call.query("character").filter(|character| !character.is_empty()) {
         Some(character) => Some(FileName::parse(&character)?),
         None => None,
@@ -39,24 +43,12 @@ pub async fn search(call: Call) -> Result<Reply> {
     .await
 }
 
-fn limit(asked: Option<&str>) -> Result<usize> {
-    match asked.filter(|asked| !asked.is_empty()) {
-        None => Ok(HITS),
-        Some(asked) => asked
-            .parse()
-            .ok()
-            .filter(|limit| (1..=HITS_MAX).contains(limit))
-            .ok_or_else(|| Error::invalid("invalid", format!("limit has to be a number from 1 to {HITS_MAX}."))),
-    }
-}
-
 /// `with` names whom a chat is with.
 fn view(answer: &Answer, with: impl Fn(&Hit) -> Value) -> Value {
     let hits: Vec<Value> = answer
         .hits
         .iter()
         .map(|hit| {
-            let mut view = with(hit);
             let more = json!({
                 "index": hit.index,
                 "name": hit.name,
@@ -64,11 +56,9 @@ fn view(answer: &Answer, with: impl Fn(&Hit) -> Value) -> Value {
                 "sentAt": hit.sent_at,
                 "snippet": hit.snippet,
             });
-            if let (Some(view), Value::Object(more)) = (view.as_object_mut(), more) {
-                called(view, hit.chat.chat.as_str());
-                view.extend(more);
-            }
-            view
+            let mut view = with(hit);
+            called(&mut view, hit.chat.chat.as_str());
+            views::merged(view, more)
         })
         .collect();
     let mut view = json!({ "hits": hits });

@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 use serde_json::json;
-use warp::http::header;
 
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
@@ -17,7 +16,7 @@ pub async fn get(call: Call) -> Result<Reply> {
         let text = state.app.settings.load(&handle)?;
         let version = Version::of(&text);
         let mut answer = reply::json_text(text);
-        reply::set(&mut answer, header::ETAG, &format!("\"{version}\""));
+        reply::set_version(&mut answer, version);
         Ok(answer)
     })
     .await
@@ -25,11 +24,9 @@ pub async fn get(call: Call) -> Result<Reply> {
 
 /// `PUT /api/v1/me/settings`: replaces the version that `If-Match` names.
 pub async fn put(mut call: Call) -> Result<Reply> {
-    let named = call.header(header::IF_MATCH.as_str()).map(|text| text.trim().trim_matches('"').to_owned());
-    let expected = named.ok_or_else(|| {
+    let expected = call.if_match()?.ok_or_else(|| {
         Error::invalid("bad_request", "If-Match has to name the version that is replaced (the ETag of GET).")
     })?;
-    let expected = Version::parse(&expected)?;
     let text = call.json_bytes().await?;
     let (state, handle) = (call.state.clone(), call.me()?.handle.clone());
     blocking(move || {

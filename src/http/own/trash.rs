@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use crate::blocking::blocking;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::call::Call;
 use crate::http::reply::{self, Reply};
 use crate::library::bin::{Restored, Sort};
 use crate::store::TrashId;
 
 fn id(call: &Call) -> Result<TrashId> {
-    TrashId::parse(call.param("id")).map_err(|_| Error::not_found("There is no such thing in the trash."))
+    call.named("id", TrashId::parse, "There is no such thing in the trash.")
 }
 
 /// `GET /api/v1/trash`.

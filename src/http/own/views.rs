@@ -9,6 +9,14 @@ use crate::http::call::Person;
 use crate::http::state::State;
 use crate::store::Handle;
 
+/// One object with the members of both.
+pub fn merged(mut head: Value, rest: Value) -> Value {
+    if let (Some(head), Value::Object(rest)) = (head.as_object_mut(), rest) {
+        head.extend(rest);
+    }
+    head
+}
+
 /// The address of somebody's picture. It changes with the picture, so that browsers may keep it. Reads the disk.
 pub fn avatar(state: &State, handle: &Handle) -> Result<String> {
     let portrait = state.app.portraits.look(handle)?;

@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::{Card, TEXT_MAX, bad_card, picture, too_much_text};
+use super::{Card, TEXT_MAX, bad_card, too_much_text};
 use crate::error::{Error, Kind, Result};
 use crate::library::characters::file_stem;
 use crate::library::json;
+use crate::pictures::PictureKind;
 use crate::store::{FileName, RelPath};
 
 /// The most entries.
@@ -102,7 +103,7 @@ pub fn read(bytes: &[u8]) -> Result<Charx> {
     for said in assets_of(&card).into_iter().take(ASSETS_COUNT_MAX) {
         let Some(bytes) = unpack(&mut archive, &names, &said.path, ASSET_MAX.min(left))? else { continue };
         left -= bytes.len() as u64;
-        let Ok(format) = picture::format(&bytes) else { continue };
+        let Some(kind) = PictureKind::of(&bytes) else { continue };
         if said.kind == "icon" {
             icons.push((said.name == "main", bytes));
             continue;
@@ -112,8 +113,7 @@ pub fn read(bytes: &[u8]) -> Result<Charx> {
             "background" => Shows::Background,
             _ => Shows::Other,
         };
-        let ending = format.extensions_str().first().copied().unwrap_or("png");
-        let name = FileName::parse(&format!("{}.{ending}", file_stem(&said.name)))?;
+        let name = FileName::parse(&format!("{}.{}", file_stem(&said.name), kind.ending()))?;
         assets.push(Asset { shows, name, bytes });
     }
     // The one that is called main, else the first.

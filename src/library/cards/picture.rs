@@ -8,6 +8,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 
 use crate::error::{Error, Kind, Result};
+use crate::pictures::PictureKind;
 
 /// The longest side of a picture, in pixels.
 pub const SIDE_MAX: u32 = 8192;
@@ -43,20 +44,30 @@ impl Crop {
 }
 
 /// What the first bytes say that this is: PNG, JPEG, WebP or GIF.
-pub fn format(bytes: &[u8]) -> Result<ImageFormat> {
-    match image::guess_format(bytes) {
-        Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP | ImageFormat::Gif)) => Ok(format),
-        _ => Err(Error::invalid("not_an_image", "That is not a PNG, JPEG, WebP or GIF picture. Nothing was changed.")),
+fn kind_of(bytes: &[u8]) -> Result<PictureKind> {
+    PictureKind::of(bytes).ok_or_else(|| {
+        Error::invalid("not_an_image", "That is not a PNG, JPEG, WebP or GIF picture. Nothing was changed.")
+    })
+}
+
+impl From<PictureKind> for ImageFormat {
+    fn from(kind: PictureKind) -> Self {
+        match kind {
+            PictureKind::Png => Self::Png,
+            PictureKind::Jpeg => Self::Jpeg,
+            PictureKind::WebP => Self::WebP,
+            PictureKind::Gif => Self::Gif,
+        }
     }
 }
 
 /// Refuses by its head alone a picture that is too large to be decoded.
-pub fn check(bytes: &[u8]) -> Result<ImageFormat> {
-    let format = format(bytes)?;
-    let (width, height) = match format {
+pub fn check(bytes: &[u8]) -> Result<PictureKind> {
+    let kind = kind_of(bytes)?;
+    let (width, height) = match kind {
         // Without looking further: a decoder may read on to the pixels.
-        ImageFormat::Png => png_size(bytes).ok_or_else(|| broken("its head is missing"))?,
-        _ => ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().map_err(broken)?,
+        PictureKind::Png => png_size(bytes).ok_or_else(|| broken("its head is missing"))?,
+        _ => ImageReader::with_format(Cursor::new(bytes), kind.into()).into_dimensions().map_err(broken)?,
     };
     if width == 0 || height == 0 {
         return Err(broken("it has no pixels"));
@@ -64,7 +75,7 @@ pub fn check(bytes: &[u8]) -> Result<ImageFormat> {
     if width > SIDE_MAX || height > SIDE_MAX || u64::from(width) * u64::from(height) > PIXELS_MAX {
         return Err(too_large(width, height));
     }
-    Ok(format)
+    Ok(kind)
 }
 
 fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
@@ -75,12 +86,12 @@ fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
 
 /// The picture, decoded within limits and turned the way its camera meant.
 fn decode(bytes: &[u8]) -> Result<DynamicImage> {
-    let format = check(bytes)?;
+    let kind = check(bytes)?;
     let mut limits = Limits::default();
     limits.max_image_width = Some(SIDE_MAX);
     limits.max_image_height = Some(SIDE_MAX);
     limits.max_alloc = Some(MEMORY_MAX);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), kind.into());
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(broken)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
@@ -91,11 +102,11 @@ fn decode(bytes: &[u8]) -> Result<DynamicImage> {
 
 /// The picture as PNG, possibly a part of it. A whole PNG stays as it is, byte for byte.
 pub fn to_png(bytes: &[u8], crop: Option<Crop>) -> Result<Vec<u8>> {
-    let format = check(bytes)?;
+    let kind = check(bytes)?;
     // Decoded in any case: what cannot be shown is refused while the person is looking.
     let picture = decode(bytes)?;
     match crop {
-        None if format == ImageFormat::Png => Ok(bytes.to_vec()),
+        None if kind == PictureKind::Png => Ok(bytes.to_vec()),
         None => encode_png(&picture),
         Some(crop) => encode_png(&cut_out(&picture, crop)?),
     }

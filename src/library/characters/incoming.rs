@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::library::cards::charx::{self, Asset, Charx, Shows};
 use crate::library::cards::edit::{Edit, check_name};
 use crate::library::cards::{Card, bad_card, picture, png};
+use crate::pictures::PictureKind;
 use crate::store::{self, Expect, FileName, Folder, Handle, Owner, Place};
 
 /// Where backgrounds are, below the pictures of a character.
@@ -85,7 +86,7 @@ impl Characters {
                 break;
             }
             let Some(bytes) = store::if_there(self.store.read(&folder.file(&entry.name)))? else { continue };
-            if picture::format(&bytes).is_ok() {
+            if PictureKind::of(&bytes).is_some() {
                 found.push((entry.name, bytes));
             }
         }

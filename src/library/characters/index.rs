@@ -15,6 +15,7 @@ use super::stem;
 use crate::clock;
 use crate::error::{Error, Kind, Result};
 use crate::library::cards::{Card, png};
+use crate::mutex::lock;
 use crate::render;
 use crate::store::{self, Entry, Expect, FileName, Folder, Handle, Owner, Place, Stat, Store, Version};
 
@@ -137,7 +138,7 @@ struct Tags(Mutex<HashSet<Arc<str>>>);
 impl Tags {
     fn shared(&self, tag: &str) -> Arc<str> {
         let tag = short(tag);
-        let mut known = store::lock(&self.0);
+        let mut known = lock(&self.0);
         if let Some(tag) = known.get(&*tag) {
             return Arc::clone(tag);
         }
@@ -219,7 +220,7 @@ impl Index {
     }
 
     fn known(&self, handle: &Handle) -> Arc<Known> {
-        let mut known = store::lock(&self.known);
+        let mut known = lock(&self.known);
         Arc::clone(known.entry(handle.clone()).or_insert_with(|| {
             Arc::new(Known {
                 looking: Mutex::default(),
@@ -232,7 +233,7 @@ impl Index {
 
     /// Forgets somebody, whose folder was replaced or removed.
     pub(super) fn forget(&self, handle: &Handle) {
-        store::lock(&self.known).remove(handle);
+        lock(&self.known).remove(handle);
     }
 
     /// Forgets what the derived file says as well, for somebody who has left for good.
@@ -247,16 +248,16 @@ impl Index {
 
     /// Lets the next look write the derived file at once, if anything has changed.
     pub(super) fn save_at_next_look(&self, handle: &Handle) {
-        store::lock(&self.known(handle).looking).saved = None;
+        lock(&self.known(handle).looking).saved = None;
     }
 
     /// What is known now. Looks at the folder, and at what has changed in it.
     pub(super) fn look(self: &Arc<Self>, handle: &Handle) -> Result<Arc<Snapshot>> {
         let known = self.known(handle);
-        let mut looked = store::lock(&known.looking);
+        let mut looked = lock(&known.looking);
         let place = characters(handle);
         let folder = self.store.stat(&place)?;
-        let before = store::lock(&known.now).clone();
+        let before = lock(&known.now).clone();
         let snapshot = match (before, folder, looked.folder) {
             (Some(before), Some(folder), Some((then, at))) if is_same(&folder, &then, at) => before,
             (before, ..) => {
@@ -269,7 +270,7 @@ impl Index {
                 }
                 looked.folder = folder.map(|folder| (folder, Instant::now()));
                 let snapshot = Arc::new(snapshot);
-                *store::lock(&known.now) = Some(Arc::clone(&snapshot));
+                *lock(&known.now) = Some(Arc::clone(&snapshot));
                 snapshot
             }
         };
@@ -293,7 +294,7 @@ impl Index {
         let place = super::card_place(handle, id)?;
         let Some(stat) = self.store.stat(&place)?.filter(|stat| stat.is_file) else { return Ok(None) };
         let known = self.known(handle);
-        let now = store::lock(&known.now).clone();
+        let now = lock(&known.now).clone();
         if let Some(row) = now.as_ref().and_then(|now| now.row(id))
             && row.key == Key::of(&stat)
         {
@@ -385,8 +386,8 @@ impl Index {
         Ok(Some(row))
     }
 
-    /// Looks at the folders of all chats. One whose time did not change and that was empty is taken to be so still; with
-    /// `only_new`, one that did not change is not looked into at all.
+    /// Looks at the folders of all chats. One whose time did not change is looked into only if this is to be `thorough`, for
+    /// chats grow without it; one that was empty then is so still.
     fn scan_chats(
         &self,
         handle: &Handle,
@@ -413,7 +414,7 @@ impl Index {
         let (index, handle, known) = (Arc::clone(self), handle.clone(), Arc::clone(known));
         let looking = Arc::clone(&known);
         let started = std::thread::Builder::new().name("chats".to_owned()).spawn(move || {
-            let before = store::lock(&looking.now).clone().unwrap_or_default();
+            let before = lock(&looking.now).clone().unwrap_or_default();
             match index.scan_chats(&handle, &before.chats, true) {
                 Ok(chats) => index.replace_chats(&looking, chats),
                 Err(error) => tracing::warn!(?error, %handle, "the chats could not be looked at"),
@@ -427,7 +428,7 @@ impl Index {
     }
 
     fn replace_chats(&self, known: &Known, chats: HashMap<FileName, ChatsSeen>) {
-        let mut now = store::lock(&known.now);
+        let mut now = lock(&known.now);
         if let Some(before) = now.as_ref() {
             *now = Some(Arc::new(Snapshot { rows: before.rows.clone(), chats }));
         }
@@ -436,7 +437,7 @@ impl Index {
     /// Keeps what was just seen of some characters' chats.
     pub(super) fn note_chats(&self, handle: &Handle, seen: &[(FileName, ChatsSeen)]) {
         let known = self.known(handle);
-        let mut now = store::lock(&known.now);
+        let mut now = lock(&known.now);
         let Some(before) = now.as_ref() else { return };
         let differs = |(id, seen): &&(FileName, ChatsSeen)| before.chats.get(id).copied().unwrap_or_default() != *seen;
         if seen.iter().any(|one| differs(&one)) {

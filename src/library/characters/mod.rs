@@ -41,6 +41,8 @@ pub const CARD_MAX: u64 = 192 << 20;
 const KEPT_EVERY: Duration = Duration::from_secs(10 * 60);
 /// So many names are tried before another of the same name is given up.
 const NAMES_MAX: u32 = 10_000;
+/// What of a name goes into that of a file, in bytes: a number and an ending fit behind it.
+const STEM_MAX: usize = 200;
 
 /// Everyone's characters.
 pub struct Characters {
@@ -186,20 +188,9 @@ fn stem(file: &FileName) -> Option<FileName> {
     FileName::parse(file.as_str().strip_suffix(CARD_ENDING)?).ok()
 }
 
-/// A name for files, made from what a person typed: as SillyTavern does it, and without what we would not make.
+/// A name for files, made from what a person typed.
 pub fn file_stem(name: &str) -> FileName {
-    let kept: String =
-        name.chars().filter(|c| !matches!(c, '/' | '?' | '<' | '>' | '\\' | ':' | '*' | '|' | '"')).collect();
-    let kept: String = kept.chars().filter(|c| !c.is_control()).collect();
-    // Room for a number and an ending within the 255 bytes of a file system.
-    let kept = kept[..kept.floor_char_boundary(200)].trim_end_matches(['.', ' ']).trim_start();
-    let first = kept.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
-    let device = matches!(first.as_str(), "con" | "prn" | "aux" | "nul")
-        || (first.len() == 4
-            && (first.starts_with("com") || first.starts_with("lpt"))
-            && first.ends_with(|c: char| c.is_ascii_digit()));
-    let kept = if device { format!("{kept}_") } else { kept.to_owned() };
-    FileName::parse(&kept).unwrap_or(FileName::known("Character"))
+    FileName::made_of(name, STEM_MAX).unwrap_or(FileName::known("Character"))
 }
 
 fn numbered(base: &FileName, number: u32) -> Result<FileName> {

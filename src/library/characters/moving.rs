@@ -14,6 +14,7 @@ use crate::library::cards::png;
 use crate::library::changes::Change;
 use crate::library::splice;
 use crate::library::thumbnails::Of;
+use crate::mutex::lock;
 use crate::store::{self, Expect, FileName, Folder, Handle, Place, RelPath, Version, Writer};
 
 /// What is being renamed.
@@ -166,7 +167,7 @@ impl Characters {
         always: bool,
     ) -> Result<Kept> {
         let key = (handle.clone(), id.clone());
-        let recent = store::lock(&self.kept).get(&key).is_some_and(|at| at.elapsed() < super::KEPT_EVERY);
+        let recent = lock(&self.kept).get(&key).is_some_and(|at| at.elapsed() < super::KEPT_EVERY);
         if recent && !always {
             return Ok(None);
         }
@@ -176,7 +177,7 @@ impl Characters {
         let parts = vec![Part::new(RelPath::parse(Folder::CHARACTERS.as_str())?, CARD_ENDING)];
         let item = Item { sort: Sort::Version, stem: id.clone(), name, of: None, parts, note: Value::Null };
         let kept = self.bin.keep(writer, handle, item, size)?;
-        let mut known = store::lock(&self.kept);
+        let mut known = lock(&self.kept);
         known.retain(|_, at| at.elapsed() < super::KEPT_EVERY);
         known.insert(key, std::time::Instant::now());
         Ok(Some(kept))
@@ -185,7 +186,7 @@ impl Characters {
     /// Takes [`Characters::keep_before`] back, because nothing was replaced after all.
     pub(super) fn drop_kept(&self, writer: &Writer<'_>, handle: &Handle, id: &FileName, kept: &store::TrashId) {
         self.bin.drop_kept(writer, handle, kept);
-        store::lock(&self.kept).remove(&(handle.clone(), id.clone()));
+        lock(&self.kept).remove(&(handle.clone(), id.clone()));
     }
 }
 

@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::listing::MoreTags;
 use super::{Characters, stem};
 use crate::library::settings;
-use crate::store::{self, FileName, Handle, Stat, Store};
+use crate::mutex::lock;
+use crate::store::{FileName, Handle, Stat, Store};
 
 /// Settings above this size are not searched for tags.
 const SETTINGS_MAX: u64 = 64 << 20;
@@ -29,13 +30,13 @@ impl Characters {
     /// The tags that the settings have for characters. Settings that cannot be read have none.
     pub(super) fn more_tags(&self, handle: &Handle) -> Arc<MoreTags> {
         let Ok(Some(stat)) = self.store.stat(&settings::place(handle)) else { return Arc::default() };
-        if let Some((then, known)) = store::lock(&self.tags.0).get(handle)
+        if let Some((then, known)) = lock(&self.tags.0).get(handle)
             && *then == stat
         {
             return Arc::clone(known);
         }
         let read = Arc::new(read(&self.store, handle));
-        store::lock(&self.tags.0).insert(handle.clone(), (stat, Arc::clone(&read)));
+        lock(&self.tags.0).insert(handle.clone(), (stat, Arc::clone(&read)));
         read
     }
 
@@ -45,7 +46,7 @@ impl Characters {
     }
 
     pub(super) fn forget_tags(&self, handle: &Handle) {
-        store::lock(&self.tags.0).remove(handle);
+        lock(&self.tags.0).remove(handle);
     }
 }
 

@@ -10,6 +10,7 @@ use super::reading::{Content, Line, Seen, no_message};
 use super::{ChatRef, ChatVersion, Chats, ENDING, Expect, Header, Kept, Lines, Message, Swipe};
 use crate::error::{Error, Result};
 use crate::library::bin::{Item, Part, Sort};
+use crate::mutex::lock;
 use crate::store::{self, Handle, Piece, RelPath, Stat, TrashId, Writer};
 
 /// So long small changes after one another keep only the version before the first of them.
@@ -111,7 +112,7 @@ impl Chats {
         let grew_by_this = stat.size == seen.lines.size() + bytes.len() as u64;
         let key = (handle.clone(), chat.clone());
         // The other holder lets go, so that the lines need not be copied.
-        store::lock(&self.known).remove(&key);
+        lock(&self.known).remove(&key);
         if grew_by_this {
             let mut lines = seen.lines;
             Arc::make_mut(&mut lines).appended(&bytes);
@@ -327,7 +328,7 @@ impl Chats {
     ) -> Result<()> {
         let key = (handle.clone(), chat.clone());
         let is_one_more = keep == Keep::Once
-            && store::lock(&self.kept)
+            && lock(&self.kept)
                 .get(&key)
                 .is_some_and(|kept| kept.made == seen.version && kept.at.elapsed() < KEPT_EVERY);
         let kept = if is_one_more { None } else { Some(self.keep(writer, handle, chat, seen)?) };
@@ -342,7 +343,7 @@ impl Chats {
                 self.bin.drop_kept(writer, handle, id);
             }
         })?;
-        let mut all = store::lock(&self.kept);
+        let mut all = lock(&self.kept);
         all.retain(|_, kept| kept.at.elapsed() < KEPT_EVERY);
         let made = ChatVersion::of(&stat);
         match all.get_mut(&key) {

@@ -7,7 +7,8 @@ use super::reading::no_message;
 use super::{ChatRef, ChatVersion, Chats, ENDING, Expect, Header, Message, naming};
 use crate::error::{Error, Result};
 use crate::library::bin::Sort;
-use crate::store::{self, FileName, Handle, Piece, TrashId, Writer};
+use crate::mutex::lock;
+use crate::store::{FileName, Handle, Piece, TrashId, Writer};
 
 /// More names than this are not tried for a new chat.
 const NAMES_MAX: usize = 1000;
@@ -42,7 +43,7 @@ impl Chats {
             text.push(b'\n');
             text.extend(message.to_line()?);
         }
-        let name = new.name.as_deref().map(naming::sanitised).transpose()?;
+        let name = new.name.as_deref().map(naming::typed_name).transpose()?;
         let is_chosen = name.is_some();
         let name = name.map_or_else(|| naming::new_name(&new.character_name), Ok)?;
         self.create_file(
@@ -73,7 +74,7 @@ impl Chats {
     /// A chat that has what this one has up to and including the message at `index`. The message then names the branch, as
     /// SillyTavern has it: in `extra.branches`.
     pub fn branch(&self, handle: &Handle, chat: &ChatRef, index: usize, name: Option<&str>) -> Result<Branched> {
-        let name = name.map(naming::sanitised).transpose()?;
+        let name = name.map(naming::typed_name).transpose()?;
         let made = self.writing(handle, |writer| {
             let seen = self.look(handle, chat)?;
             if index >= seen.count() {
@@ -110,7 +111,7 @@ impl Chats {
 
     /// Gives a chat another name. Its version stays.
     pub fn rename(&self, handle: &Handle, chat: &ChatRef, expect: Expect, name: &str) -> Result<ChatRef> {
-        let to = ChatRef::new(chat.character.clone(), naming::sanitised(name)?)?;
+        let to = ChatRef::new(chat.character.clone(), naming::typed_name(name)?)?;
         if to == *chat {
             return Ok(to);
         }
@@ -184,8 +185,8 @@ impl Chats {
 
     fn forget_chat(&self, handle: &Handle, chat: &ChatRef) {
         let key = (handle.clone(), chat.clone());
-        store::lock(&self.known).remove(&key);
-        store::lock(&self.kept).remove(&key);
+        lock(&self.known).remove(&key);
+        lock(&self.kept).remove(&key);
     }
 
     fn free_name(

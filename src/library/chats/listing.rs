@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 use super::{ChatRef, ChatVersion, Chats, ENDING, Key, folder_of};
 use crate::clock;
 use crate::error::Result;
+use crate::mutex::lock;
 use crate::render;
-use crate::store::{self, FileName, Folder, Handle, Place, Stat};
+use crate::store::{FileName, Folder, Handle, Place, Stat};
 
 /// Summaries are small, but there can be many chats.
 const SUMMARIES_MAX: usize = 20_000;
@@ -112,7 +113,7 @@ impl Chats {
     fn files_in(&self, handle: &Handle, character: &FileName, folder: Option<&Stat>) -> Result<Vec<(ChatRef, Stat)>> {
         let key = (handle.clone(), character.clone());
         if let Some(folder) = folder {
-            let summaries = store::lock(&self.summaries);
+            let summaries = lock(&self.summaries);
             let names = summaries.folders.get(&key).filter(|names| names.modified == folder.modified);
             let chats = names.filter(|names| names.modified + GRAIN < names.listed).map(|names| names.chats.clone());
             drop(summaries);
@@ -136,7 +137,7 @@ impl Chats {
         if let Some(folder) = folder {
             let chats = found.iter().map(|(chat, _)| chat.clone()).collect();
             let names = Names { modified: folder.modified, listed, chats };
-            store::lock(&self.summaries).folders.insert(key, names);
+            lock(&self.summaries).folders.insert(key, names);
         }
         Ok(found)
     }
@@ -168,7 +169,7 @@ impl Chats {
 
     fn summary(&self, handle: &Handle, chat: &ChatRef, version: ChatVersion) -> Result<Summary> {
         let key = (handle.clone(), chat.clone());
-        if let Some(summary) = store::lock(&self.summaries).chats.get(&key).filter(|known| known.version == version) {
+        if let Some(summary) = lock(&self.summaries).chats.get(&key).filter(|known| known.version == version) {
             return Ok(summary.clone());
         }
         let seen = self.look(handle, chat)?;
@@ -176,7 +177,7 @@ impl Chats {
         let last =
             seen.read(lately)?.into_iter().rev().find_map(|line| Some(render::words(line.message()?.text(), PREVIEW)));
         let summary = Summary { version: seen.version, messages: seen.count(), preview: last.unwrap_or_default() };
-        let mut summaries = store::lock(&self.summaries);
+        let mut summaries = lock(&self.summaries);
         if summaries.chats.len() >= SUMMARIES_MAX {
             summaries.chats.clear();
         }

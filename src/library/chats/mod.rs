@@ -39,14 +39,15 @@ use serde::{Deserialize, Serialize};
 use super::bin::Bin;
 use super::changes::{Change, Changes};
 use crate::error::{Error, Result};
-use crate::store::{self, FileName, Folder, Handle, Owner, Place, Store, Writer};
+use crate::mutex::lock;
+use crate::store::{FileName, Folder, Handle, Owner, Place, Store, Writer};
 
 pub use changing::{Appended, Changed, Edit};
 pub use files::{Branched, NewChat};
 pub use lines::Lines;
 pub use listing::{Listed, Recent};
 pub use message::{Header, Message, Picture, Swipe};
-pub use naming::{branch_name, new_name, sanitised};
+pub use naming::{branch_name, new_name, typed_name};
 pub use reading::{Content, Line, Opened, Window};
 pub use version::{ChatVersion, Expect};
 
@@ -153,9 +154,9 @@ impl Chats {
 
     /// Forgets what is remembered of somebody's chats, because their whole folder was changed.
     pub fn forget(&self, handle: &Handle) {
-        store::lock(&self.known).retain(|(whose, _), _| whose != handle);
-        store::lock(&self.kept).retain(|(whose, _), _| whose != handle);
-        store::lock(&self.summaries).forget(handle);
+        lock(&self.known).retain(|(whose, _), _| whose != handle);
+        lock(&self.kept).retain(|(whose, _), _| whose != handle);
+        lock(&self.summaries).forget(handle);
     }
 
     fn writing<T>(&self, handle: &Handle, work: impl FnOnce(&Writer<'_>) -> Result<T>) -> Result<T> {

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::Chats;
 use crate::error::{Error, Kind, Result};
 use crate::library::cards::picture;
+use crate::pictures::PictureKind;
 use crate::store::{FileName, Folder, Handle, Place, Version};
 
 /// The largest picture, in bytes.
@@ -18,7 +19,7 @@ pub fn named(url: &str) -> Option<(FileName, FileName)> {
     let path = url.trim_start_matches('/').strip_prefix(PREFIX.trim_start_matches('/'))?;
     let path = percent_encoding::percent_decode_str(path).decode_utf8().ok()?;
     let (folder, file) = path.split_once('/')?;
-    kind_by_name(file)?;
+    PictureKind::by_name(file)?;
     Some((FileName::parse(folder).ok()?, FileName::parse(file).ok()?))
 }
 
@@ -26,10 +27,9 @@ impl Chats {
     /// A picture and its type. Only pictures are given out, by their content.
     pub fn picture(&self, handle: &Handle, folder: &FileName, file: &FileName) -> Result<(&'static str, Vec<u8>)> {
         let none = || Error::not_found("There is no such picture.");
-        kind_by_name(file.as_str()).ok_or_else(none)?;
+        PictureKind::by_name(file.as_str()).ok_or_else(none)?;
         let bytes = self.store.read_at_most(&place(handle, folder).file(file), PICTURE_MAX as u64)?;
-        let (mime, _) = kind(&bytes).ok_or_else(none)?;
-        Ok((mime, bytes))
+        Ok((PictureKind::of(&bytes).ok_or_else(none)?.mime(), bytes))
     }
 
     /// Keeps a picture, and says under which path a message can name it. The same one is kept once.
@@ -37,12 +37,12 @@ impl Chats {
         if bytes.len() > PICTURE_MAX {
             return Err(Error::new(Kind::TooLarge, "too_large", "A picture may have at most 20 MiB."));
         }
-        let (_, ending) = kind(bytes).ok_or_else(|| {
+        let kind = PictureKind::of(bytes).ok_or_else(|| {
             Error::new(Kind::Unsupported, "unsupported", "A picture has to be PNG, JPEG, WebP or GIF.")
         })?;
         picture::check(bytes)?;
         let version = Version::of(bytes).to_string();
-        let name = FileName::parse(&format!("{}.{ending}", &version[..32]))?;
+        let name = FileName::parse(&format!("{}.{}", &version[..32], kind.ending()))?;
         let place = place(handle, folder).file(&name);
         self.writing(handle, |writer| match writer.create(&place, bytes) {
             Err(error) if error.code() == "conflict" => Ok(()),
@@ -73,22 +73,6 @@ fn place(handle: &Handle, folder: &FileName) -> Place {
     Place::of(handle).folder(Folder::IMAGES).file(folder)
 }
 
-fn kind_by_name(name: &str) -> Option<()> {
-    let ending = name.rsplit_once('.')?.1.to_ascii_lowercase();
-    matches!(ending.as_str(), "png" | "jpg" | "jpeg" | "webp" | "gif").then_some(())
-}
-
-/// The type and usual ending of a picture, by its first bytes.
-fn kind(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
-    match bytes {
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(("image/png", "png")),
-        [0xff, 0xd8, 0xff, ..] => Some(("image/jpeg", "jpg")),
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(("image/gif", "gif")),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(("image/webp", "webp")),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,12 +94,5 @@ mod tests {
         ] {
             assert!(named(wrong).is_none(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn kinds_by_content() {
-        assert_eq!(kind(b"\x89PNG\r\n\x1a\n...").unwrap().1, "png");
-        assert_eq!(kind(b"RIFF....WEBP").unwrap().1, "webp");
-        assert!(kind(b"<svg/>").is_none() && kind(b"").is_none());
     }
 }

@@ -8,7 +8,8 @@ use super::lines::{Lines, Scan};
 use super::{ChatRef, ChatVersion, Chats, Header, Key, Known, LINES_MAX, Message};
 use crate::clock;
 use crate::error::{Error, Result};
-use crate::store::{self, Handle, OpenFile};
+use crate::mutex::lock;
+use crate::store::{Handle, OpenFile};
 
 /// A line of more bytes than this is shown as damaged: it is no message of a person or a model.
 const LINE_MAX: u64 = 64 << 20;
@@ -206,7 +207,7 @@ impl Chats {
         };
         let version = ChatVersion::of(file.stat());
         let key = (handle.clone(), chat.clone());
-        if let Some(known) = store::lock(&self.known).get_mut(&key)
+        if let Some(known) = lock(&self.known).get_mut(&key)
             && known.version == version
         {
             known.used = Instant::now();
@@ -228,7 +229,7 @@ impl Chats {
 
     /// Remembers where the lines of a chat are, in place of those used least recently.
     pub(super) fn remember(&self, key: Key, version: ChatVersion, lines: Arc<Lines>, has_header: bool) {
-        let mut known = store::lock(&self.known);
+        let mut known = lock(&self.known);
         known.insert(key, Known { version, lines, has_header, used: Instant::now() });
         // A chat counts for some lines even if it is empty.
         let weight = |known: &Known| known.lines.count() + 16;

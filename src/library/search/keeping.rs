@@ -13,7 +13,8 @@ use super::{Fault, NOBODY, Open, Progress, Search, attempt, who};
 use crate::blocking;
 use crate::error::Result;
 use crate::library::chats::{ChatRef, Message};
-use crate::store::{self, Handle, OpenFile};
+use crate::mutex::lock;
+use crate::store::{Handle, OpenFile};
 
 /// So many bytes of chats are read while the person waits.
 const AT_ONCE: u64 = 2 << 20;
@@ -54,15 +55,15 @@ impl Desk {
     }
 
     pub(super) fn progress(&self) -> Option<Progress> {
-        store::lock(&self.state).progress
+        lock(&self.state).progress
     }
 
     pub(super) fn is_used(&self) {
-        store::lock(&self.state).used = Instant::now();
+        lock(&self.state).used = Instant::now();
     }
 
     pub(super) fn check_again(&self) {
-        store::lock(&self.state).look_again = None;
+        lock(&self.state).look_again = None;
     }
 
     /// Ends what is under way.
@@ -71,36 +72,36 @@ impl Desk {
     }
 
     pub(super) fn is_idle_since(&self, before: Option<Instant>) -> bool {
-        let is_idle = before.is_some_and(|before| store::lock(&self.state).used < before);
+        let is_idle = before.is_some_and(|before| lock(&self.state).used < before);
         is_idle && !self.is_changing.load(Ordering::Acquire)
     }
 
     /// Whether it is time to look at the chats again.
     fn is_due(&self) -> bool {
-        store::lock(&self.state).look_again.is_none_or(|at| at <= Instant::now())
+        lock(&self.state).look_again.is_none_or(|at| at <= Instant::now())
     }
 
     fn look_again_in(&self, wait: Duration) {
-        store::lock(&self.state).look_again = Some(Instant::now() + wait);
+        lock(&self.state).look_again = Some(Instant::now() + wait);
     }
 
     /// After a first failure the next try comes at once, with a new index; after others later.
     fn has_failed(&self) {
-        let mut state = store::lock(&self.state);
+        let mut state = lock(&self.state);
         let again = std::mem::replace(&mut state.has_failed, true);
         state.look_again = again.then(|| Instant::now() + TRY_AGAIN);
     }
 
     fn has_succeeded(&self) {
-        store::lock(&self.state).has_failed = false;
+        lock(&self.state).has_failed = false;
     }
 
     fn set_progress(&self, progress: Option<Progress>) {
-        store::lock(&self.state).progress = progress;
+        lock(&self.state).progress = progress;
     }
 
     fn is_done(&self, bytes: u64) {
-        if let Some(progress) = &mut store::lock(&self.state).progress {
+        if let Some(progress) = &mut lock(&self.state).progress {
             progress.done = progress.total.min(progress.done + bytes);
         }
     }
@@ -166,7 +167,7 @@ impl Search {
             return self.start_thread(pen, open, work.bytes);
         }
         let changing = {
-            let _turn = store::lock(&self.small);
+            let _turn = lock(&self.small);
             self.apply(&pen.0, open, work)?
         };
         // Parts of the index may be put together now, which nobody has to wait for.
@@ -185,7 +186,7 @@ impl Search {
         let work = move || {
             blocking::stand_back(NICENESS);
             let desk = Arc::clone(&pen.0);
-            let _turn = store::lock(&search.large);
+            let _turn = lock(&search.large);
             if let Err(fault) = search.apply_all(&pen, &open) {
                 drop(pen);
                 search.failed(&desk, &open, fault);
@@ -330,6 +331,6 @@ fn commit(
 ) -> std::result::Result<(), Fault> {
     roll.note(noted, gone);
     attempt(|| changing.commit(roll))?;
-    *store::lock(&open.roll) = Arc::new(roll.clone());
+    *lock(&open.roll) = Arc::new(roll.clone());
     Ok(())
 }

@@ -28,7 +28,9 @@ use std::time::{Duration, Instant};
 
 use super::chats::{ChatRef, Chats, Message};
 use crate::error::{Error, Kind, Result};
-use crate::store::{self, FileName, Handle, OpenFile, Store};
+use crate::hash::hash;
+use crate::mutex::lock;
+use crate::store::{FileName, Handle, OpenFile, Store};
 
 use keeping::Desk;
 use roll::Roll;
@@ -99,7 +101,7 @@ struct Open {
 
 impl Open {
     fn roll(&self) -> Arc<Roll> {
-        Arc::clone(&store::lock(&self.roll))
+        Arc::clone(&lock(&self.roll))
     }
 }
 
@@ -181,7 +183,7 @@ impl Search {
     }
 
     fn desk(&self, handle: &Handle) -> Arc<Desk> {
-        let mut desks = store::lock(&self.desks);
+        let mut desks = lock(&self.desks);
         let desk = desks.entry(handle.clone()).or_insert_with(|| Arc::new(Desk::new(handle.clone())));
         desk.is_used();
         Arc::clone(desk)
@@ -189,7 +191,7 @@ impl Search {
 
     /// The index, made if there is none or none that can be used.
     fn open(&self, desk: &Desk) -> Result<Arc<Open>> {
-        let mut place = store::lock(&desk.open);
+        let mut place = lock(&desk.open);
         if let Some(open) = place.as_ref() {
             return Ok(Arc::clone(open));
         }
@@ -216,7 +218,7 @@ impl Search {
 
     /// Throws an index away that cannot be used. The next search makes a new one.
     fn make_anew(&self, desk: &Desk, open: &Arc<Open>, error: &dyn std::fmt::Display) {
-        let mut place = store::lock(&desk.open);
+        let mut place = lock(&desk.open);
         if place.as_ref().is_some_and(|present| Arc::ptr_eq(present, open)) {
             tracing::warn!(handle = %desk.handle, %error, "a search index cannot be used and is made anew");
             *place = None;
@@ -229,17 +231,17 @@ impl Search {
 
     /// Looks at all chats again at the next search, because the whole folder may be different.
     pub fn forget(&self, handle: &Handle) {
-        if let Some(desk) = store::lock(&self.desks).get(handle) {
+        if let Some(desk) = lock(&self.desks).get(handle) {
             desk.check_again();
         }
     }
 
     /// Removes the index of somebody who is not here any more.
     pub fn remove(&self, handle: &Handle) -> Result<()> {
-        let desk = store::lock(&self.desks).remove(handle);
+        let desk = lock(&self.desks).remove(handle);
         if let Some(desk) = desk {
             desk.leave();
-            *store::lock(&desk.open) = None;
+            *lock(&desk.open) = None;
         }
         self.store.remove_search(handle)
     }
@@ -247,7 +249,7 @@ impl Search {
     /// Closes what nobody has used for a while.
     pub fn rest(&self) {
         let before = Instant::now().checked_sub(IDLE);
-        store::lock(&self.desks).retain(|_, desk| !desk.is_idle_since(before));
+        lock(&self.desks).retain(|_, desk| !desk.is_idle_since(before));
     }
 }
 
@@ -256,8 +258,7 @@ const NOBODY: u64 = 0;
 
 /// A number that stands for a character in the index.
 fn who(character: &FileName) -> u64 {
-    let bytes = character.as_str().bytes();
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    hash(character.as_str())
 }
 
 /// What went wrong with an index.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::error::Result;
+use crate::hash::hash;
 use crate::library::chats::{Header, Message};
 use crate::store::OpenFile;
 
@@ -25,7 +26,7 @@ pub struct Read {
 /// The hash of the bytes before `at`.
 pub fn tail(file: &OpenFile, at: u64) -> Result<u64> {
     let bytes = file.read(&(at.saturating_sub(TAIL)..at))?;
-    Ok(bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)))
+    Ok(hash(bytes))
 }
 
 /// Shows `each` every message from `from` on, with its index and where its line is. A last line without an end counts if

@@ -158,7 +158,7 @@ fn an_index_that_is_deleted_or_damaged_is_made_anew() {
     fs::remove_dir_all(scene.index()).unwrap();
     scene.appends("Ada/one", "more", 2);
     let _ = scene.search.search(&ada(), "apple", None, 5).unwrap();
-    store::lock(&scene.search.desks).clear();
+    lock(&scene.search.desks).clear();
     assert_eq!(scene.finds("apple"), ["Ada/one#0"]);
     let mut root = scene.root;
     let files: Vec<PathBuf> =

@@ -1,3 +1,4 @@
+use super::draft::URL_MAX;
 use super::*;
 use crate::access::{Actor, Role};
 use crate::events::Origin;

@@ -13,6 +13,8 @@ use flate2::read::GzDecoder;
 use regex_automata::meta::Regex;
 use regex_automata::{Anchored, Input, PatternID};
 
+use crate::hash::hash;
+
 /// How `o200k_base` cuts a text into words before it looks for pairs, but for white space that has something after it:
 /// that gives its last character to what follows, which takes a pattern of its own.
 const WORDS: &str = concat!(
@@ -79,11 +81,9 @@ impl Vocabulary {
         &self.bytes[begin as usize..self.ends[rank] as usize]
     }
 
-    /// Where a token would lie (FNV-1a).
+    /// Where a token would lie.
     fn home(&self, token: &[u8]) -> usize {
-        let hash = token
-            .iter()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+        let hash = hash(token);
         // As many slots as a power of two: the remainder is the hash's low bits.
         usize::try_from((hash ^ (hash >> 32)) % self.slots.len() as u64).unwrap_or(0)
     }

@@ -179,7 +179,7 @@ impl Chats {
     ) -> Result<Vec<ChatRef>> {
         let mut made = Vec::new();
         for chat in imported {
-            let title = chat.title.as_deref().or(name).and_then(|title| naming::sanitised(title).ok());
+            let title = chat.title.as_deref().or(name).and_then(|title| naming::typed_name(title).ok());
             let base = match title {
                 Some(title) => title,
                 None => naming::imported_name(character_name)?,
