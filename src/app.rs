@@ -360,9 +360,12 @@ impl App {
         self.changes.publish(handle, Change::Everything {});
     }
 
-    /// What has to be done now and then: replies that wait for the disk, automatic snapshots, times of last use, what has
-    /// been kept long enough.
+    /// What has to be done now and then: room kept for deleting, replies that wait for the disk, automatic snapshots, times
+    /// of last use.
     pub fn keep_house(&self) {
+        if let Err(error) = self.store.keep_reserve() {
+            tracing::warn!(?error, "no room is kept for deleting on a full disk");
+        }
         self.talk.settle_left();
         self.accounts.flush();
         self.search.rest();

@@ -159,8 +159,9 @@ impl Bin {
         self.changes.publish(handle, Change::Trash {});
     }
 
-    /// Moves something to the trash: all of it or nothing. Parts that are not there are fine.
+    /// Moves something to the trash: all of it or nothing, also on a full disk. Parts that are not there are fine.
     pub fn discard(&self, writer: &Writer<'_>, handle: &Handle, item: Item) -> Result<TrashId> {
+        let writer = &writer.urgent();
         let id = TrashId::new()?;
         let folder = folder(handle, &id);
         let mut moves = Vec::new();

@@ -264,7 +264,7 @@ impl Personas {
             let item = Item { sort: Sort::Persona, stem, name, of: None, parts, note };
             // First to the trash: what fails afterwards leaves a persona whose picture can be brought back.
             self.bin.discard(writer, handle, item)?;
-            self.settings.edit_in(writer, handle, |text| {
+            self.settings.edit_in(&writer.urgent(), handle, |text| {
                 let mut text = splice::remove(text, &[NAMES[0], NAMES[1], id.as_str()]);
                 text = splice::remove(&text, &[DESCRIPTIONS[0], DESCRIPTIONS[1], id.as_str()]);
                 if id_at(&text, &DEFAULT).as_ref() == Some(id) {

@@ -50,23 +50,55 @@ pub struct Faults {
     forever: bool,
     reads: bool,
     error: io::ErrorKind,
+    full: Option<Full>,
 }
+
+/// A disk that can be filled to its last byte.
+#[derive(Debug)]
+struct Full {
+    root: PathBuf,
+    /// Bytes, all in all.
+    size: AtomicU64,
+}
+
+/// What a file without bytes takes, and what a folder takes.
+const FILE: u64 = 512;
+const FOLDER: u64 = 4096;
 
 impl Faults {
     /// Fails the `n`-th changing step (counted from 1; 0 means never) with `error`; `forever` fails all later ones too.
     pub fn at(n: u64, error: io::ErrorKind, forever: bool) -> Arc<Self> {
-        Arc::new(Self { seen: AtomicU64::new(0), fail_at: AtomicU64::new(n), forever, reads: false, error })
+        Arc::new(Self { seen: AtomicU64::new(0), fail_at: AtomicU64::new(n), forever, reads: false, error, full: None })
     }
 
     /// Fails every step, reading ones too, from now on.
     pub fn everything(error: io::ErrorKind) -> Arc<Self> {
-        Arc::new(Self { seen: AtomicU64::new(0), fail_at: AtomicU64::new(1), forever: true, reads: true, error })
+        let (seen, fail_at) = (AtomicU64::new(0), AtomicU64::new(1));
+        Arc::new(Self { seen, fail_at, forever: true, reads: true, error, full: None })
     }
 
-    /// Starts counting again, with another step to fail (0: none).
+    /// A disk that [`Faults::fill`] fills with what is below `root`: what takes room fails, all else works, and room that
+    /// is given back can be used.
+    pub fn filling(root: &Path) -> Arc<Self> {
+        let full = Some(Full { root: root.to_owned(), size: AtomicU64::new(u64::MAX) });
+        let (seen, fail_at) = (AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Self { seen, fail_at, forever: false, reads: false, error: io::ErrorKind::StorageFull, full })
+    }
+
+    /// From now on there is not a byte more than is used now.
+    pub fn fill(&self) {
+        if let Some(full) = &self.full {
+            full.size.store(full.used(), Ordering::SeqCst);
+        }
+    }
+
+    /// Starts counting again, with another step to fail (0: none), on a disk with room.
     pub fn rearm(&self, n: u64) {
         self.seen.store(0, Ordering::SeqCst);
         self.fail_at.store(n, Ordering::SeqCst);
+        if let Some(full) = &self.full {
+            full.size.store(u64::MAX, Ordering::SeqCst);
+        }
     }
 
     /// How many steps have been counted since the last [`Faults::rearm`].
@@ -81,6 +113,23 @@ impl Faults {
         let n = self.seen.fetch_add(1, Ordering::SeqCst) + 1;
         let at = self.fail_at.load(Ordering::SeqCst);
         if at != 0 && (n == at || (self.forever && n > at)) { Err(self.error.into()) } else { Ok(()) }
+    }
+}
+
+impl Full {
+    /// Bytes that are taken. A file with two names counts once.
+    fn used(&self) -> u64 {
+        let found = Disk::default().walk(&self.root).unwrap_or_default();
+        let mut seen = std::collections::HashSet::new();
+        let once = found.iter().filter(|(_, stat)| stat.inode == 0 || seen.insert(stat.inode));
+        once.map(|(_, stat)| if stat.is_folder { FOLDER } else { FILE + stat.size }).sum()
+    }
+
+    fn free(&self) -> u64 {
+        match self.size.load(Ordering::SeqCst) {
+            u64::MAX => u64::MAX,
+            size => size.saturating_sub(self.used()),
+        }
     }
 }
 
@@ -135,6 +184,25 @@ impl Disk {
 
     pub(crate) fn step(&self, step: Step) -> io::Result<()> {
         self.faults.as_ref().map_or(Ok(()), |faults| faults.check(step))
+    }
+
+    /// Fails where a test has left no room for so many bytes.
+    fn room(&self, bytes: u64) -> io::Result<()> {
+        let full = self.faults.as_ref().and_then(|faults| faults.full.as_ref());
+        if full.is_some_and(|full| full.free() < bytes) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    /// Bytes that can still be written below `path`; a great many where that is not known.
+    pub(crate) fn free(&self, path: &Path) -> io::Result<u64> {
+        self.step(Step::Read)?;
+        if let Some(full) = self.faults.as_ref().and_then(|faults| faults.full.as_ref()) {
+            return Ok(full.free());
+        }
+        #[cfg(unix)]
+        let free = rustix::fs::statvfs(path).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))?;
+        #[cfg(not(unix))]
+        let free = u64::MAX;
+        Ok(free)
     }
 
     /// Metadata of the thing itself, never of what a link points to.
@@ -255,6 +323,7 @@ impl Disk {
     pub(crate) fn copy_range(&self, from: &File, range: &Range<u64>, to: &mut File) -> io::Result<()> {
         self.step(Step::Write)?;
         let length = range.end.saturating_sub(range.start);
+        self.room(length)?;
         let mut from = from;
         from.seek(io::SeekFrom::Start(range.start))?;
         // File to file: the kernel does it where it can.
@@ -281,6 +350,7 @@ impl Disk {
     /// A temporary file, mode 0600, that vanishes unless persisted.
     pub(crate) fn temp_in(&self, folder: &Path) -> io::Result<tempfile::NamedTempFile> {
         self.step(Step::Create)?;
+        self.room(FILE)?;
         let temp = temp_in(folder)?;
         hand_over(temp.as_file(), folder);
         Ok(temp)
@@ -289,6 +359,7 @@ impl Disk {
     /// A file without a name, which nobody else can open and which vanishes with its last handle.
     pub(crate) fn unnamed_in(&self, folder: &Path) -> io::Result<File> {
         self.step(Step::Create)?;
+        self.room(FILE)?;
         tempfile::tempfile_in(folder)
     }
 
@@ -298,6 +369,7 @@ impl Disk {
         options.write(true).create_new(true);
         private(&mut options);
         self.step(Step::Create)?;
+        self.room(FILE)?;
         let file = options.open(path)?;
         hand_over(&file, parent(path)?);
         Ok(file)
@@ -330,6 +402,7 @@ impl Disk {
         options.append(true).create_new(is_new);
         private(&mut options);
         self.step(if is_new { Step::Create } else { Step::Read })?;
+        self.room(if is_new { FILE } else { 0 })?;
         let mut file = options.open(path)?;
         if is_new {
             hand_over(&file, parent(path)?);
@@ -360,7 +433,7 @@ impl Disk {
 
     /// Writes all of `bytes`. A failing step leaves half of them, as a full disk does.
     pub(crate) fn write(&self, file: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
-        if let Err(error) = self.step(Step::Write) {
+        if let Err(error) = self.step(Step::Write).and_then(|()| self.room(bytes.len() as u64)) {
             file.write_all(&bytes[..bytes.len() / 2])?;
             return Err(error);
         }
@@ -391,6 +464,7 @@ impl Disk {
             self.make_folders(above)?;
         }
         self.step(Step::MakeFolder)?;
+        self.room(FOLDER)?;
         let mut builder = fs::DirBuilder::new();
         #[cfg(unix)]
         {
@@ -425,15 +499,17 @@ impl Disk {
     /// Opens a lock file, making it if need be. Where the disk takes no writes, one that is there can still be locked.
     pub(crate) fn lock_file(&self, path: &Path) -> io::Result<File> {
         let opened = self.step(Step::Create).and_then(|()| match open_to_write(path, false) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match open_to_write(path, true) {
-                Ok(file) => {
-                    hand_over(&file, parent(path)?);
-                    Ok(file)
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                match self.room(FILE).and_then(|()| open_to_write(path, true)) {
+                    Ok(file) => {
+                        hand_over(&file, parent(path)?);
+                        Ok(file)
+                    }
+                    // Another process was quicker.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open_to_write(path, false),
+                    Err(error) => Err(error),
                 }
-                // Another process was quicker.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open_to_write(path, false),
-                Err(error) => Err(error),
-            },
+            }
             other => other,
         });
         opened.or_else(|error| File::open(path).map_err(|_| error))
