@@ -388,8 +388,8 @@ impl Disk {
         modified.map_or(Ok(()), |modified| file.set_modified(modified))
     }
 
-    /// Appends `bytes` by one write and syncs them. After a failure the file is as it was, or, where even cutting it back
-    /// fails, ends in an incomplete line, which readers set aside.
+    /// Appends `bytes` by one write and syncs them. After a failure the file is as it was, its time included, or, where even
+    /// cutting it back fails, ends in an incomplete line, which readers set aside.
     pub(crate) fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let is_new = match self.stat(path) {
             Ok(stat) if stat.is_file => false,
@@ -408,13 +408,15 @@ impl Disk {
             hand_over(&file, parent(path)?);
         }
         let before = file.seek(io::SeekFrom::End(0))?;
+        let modified = file.metadata()?.modified()?;
         let written = self.write(&mut file, bytes).and_then(|()| {
             self.step(Step::Sync)?;
             file.sync_data()
         });
         if let Err(error) = written {
             // Best effort: the reader copes with a torn line where this fails as well.
-            let _ = self.step(Step::Write).and_then(|()| file.set_len(before));
+            let cut = self.step(Step::Write).and_then(|()| file.set_len(before));
+            let _ = cut.and_then(|()| file.set_modified(modified));
             return Err(error);
         }
         if is_new { self.sync_folder(parent(path)?) } else { Ok(()) }
