@@ -168,7 +168,8 @@ impl Keys {
         let found = self.of(handle).into_iter().find(|key| key.id == id);
         let key = found.ok_or_else(|| Error::not_found("There is no such key."))?;
         self.0.write().remove(&key.hash);
-        self.save(handle, Need::Urgent)?;
+        // What could not be written is written later, as times of use are.
+        self.save(handle, Need::Urgent).inspect_err(|_| self.0.used(handle))?;
         Ok(key)
     }
 

@@ -245,7 +245,8 @@ impl Sessions {
             before - live.by_token.len()
         };
         if ended > 0 {
-            self.save(handle, Need::Urgent)?;
+            // What could not be written is written later, as times of use are.
+            self.save(handle, Need::Urgent).inspect_err(|_| self.records.used(handle))?;
         }
         Ok(ended)
     }
