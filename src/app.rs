@@ -326,7 +326,7 @@ impl App {
 
     /// Brings something back from the trash, with what belongs to it and is not in files of its own.
     pub fn untrash(&self, handle: &Handle, id: &TrashId) -> Result<Restored> {
-        let restored = self.bin.restore(handle, id, |writer, restored| match restored.kind {
+        let restored = self.bin.restore(handle, id, |writer, restored| match restored.thing {
             Sort::Persona => {
                 // One without a picture has no file that says how it ended.
                 let ending = restored.ending.as_deref().unwrap_or(".png");
@@ -335,7 +335,7 @@ impl App {
             }
             _ => Ok(()),
         })?;
-        match (restored.kind, &restored.of) {
+        match (restored.thing, &restored.of) {
             (Sort::Chat | Sort::Version, Some(of)) => {
                 let chat = ChatRef::new(FileName::parse(of)?, restored.stem.clone())?;
                 self.chats.restored(handle, &chat, &restored.note);
