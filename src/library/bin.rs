@@ -176,8 +176,11 @@ pub struct Bin {
     /// How much is in each person's, as far as it is known.
     sizes: Mutex<HashMap<Handle, u64>>,
     /// Of what a version was kept lately, and when.
-    kept: Mutex<HashMap<(Handle, RelPath, FileName), (TrashId, Instant)>>,
+    kept: Mutex<KeptLately>,
 }
+
+/// By person, folder and stem.
+type KeptLately = HashMap<(Handle, RelPath, FileName), (TrashId, Instant)>;
 
 impl Bin {
     /// The trash in `store`. `changes` hears of everything.
