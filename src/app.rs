@@ -326,7 +326,7 @@ impl App {
 
     /// Brings something back from the trash, with what belongs to it and is not in files of its own.
     pub fn untrash(&self, handle: &Handle, id: &TrashId) -> Result<Restored> {
-        let restored = self.bin.restore(handle, id, |writer, restored| match restored.kind {
+        let restored = self.bin.restore(handle, id, |writer, restored| match restored.thing {
             Sort::Persona => {
                 // One without a picture has no file that says how it ended.
                 let ending = restored.ending.as_deref().unwrap_or(".png");
@@ -335,7 +335,7 @@ impl App {
             }
             _ => Ok(()),
         })?;
-        match (restored.kind, &restored.of) {
+        match (restored.thing, &restored.of) {
             (Sort::Chat | Sort::Version, Some(of)) => {
                 let chat = ChatRef::new(FileName::parse(of)?, restored.stem.clone())?;
                 self.chats.restored(handle, &chat, &restored.note);
@@ -360,9 +360,12 @@ impl App {
         self.changes.publish(handle, Change::Everything {});
     }
 
-    /// What has to be done now and then: replies that wait for the disk, automatic snapshots, times of last use, what has
-    /// been kept long enough.
+    /// What has to be done now and then: room kept for deleting, replies that wait for the disk, automatic snapshots, times
+    /// of last use.
     pub fn keep_house(&self) {
+        if let Err(error) = self.store.keep_reserve() {
+            tracing::warn!(?error, "no room is kept for deleting on a full disk");
+        }
         self.talk.settle_left();
         self.accounts.flush();
         self.search.rest();

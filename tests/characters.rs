@@ -547,6 +547,59 @@ fn lorebooks_are_kept_as_they_are_and_guarded_by_their_version() {
     ada.delete("/api/v1/lorebooks/Bees").expect(404);
 }
 
+/// What is replaced can be brought back: each picture, and of words what they were before a burst of changes.
+#[test]
+fn what_a_persona_and_a_lorebook_were_can_be_brought_back() {
+    let house = TestHouse::open();
+    let ada = house.moves_in("ada");
+    let made = ada.post("/api/v1/personas", json!({ "name": "Me", "description": "first" })).expect(201).json();
+    let (id, mut version) = (made["id"].as_str().unwrap(), made["version"].clone());
+    let persona = format!("/api/v1/personas/{id}");
+    for words in ["second", "third"] {
+        let change = json!({ "version": version, "description": words });
+        version = ada.patch(&persona, change).expect(200).json()["version"].clone();
+    }
+    let book = |words: &str, version: Option<&str>| {
+        let put = Request::new("PUT", "/api/v1/lorebooks/Bees");
+        let put = put.json(&json!({ "entries": { "0": { "content": words } } }));
+        ada.send(version.map_or(put.clone(), |version| put.header("If-Match", version)))
+    };
+    let mut seen = book("first", None).expect(201).json()["version"].as_str().unwrap().to_owned();
+    for words in ["second", "second", "third"] {
+        seen = book(words, Some(&seen)).expect(200).json()["version"].as_str().unwrap().to_owned();
+    }
+    let blank = house.file(&format!("ada/User Avatars/{id}"));
+    let put = Request::new("PUT", &format!("{persona}/picture?crop=0,0,9,9"));
+    ada.send(put.body("image/png", PICTURE)).expect(200);
+
+    let trash = ada.get("/api/v1/trash").expect(200).json();
+    let kept = |thing: &str| {
+        let all = trash.as_array().unwrap().iter();
+        all.filter(|one| one["kind"] == "version" && one["thing"] == thing).collect::<Vec<_>>()
+    };
+    assert_eq!((kept("persona").len(), kept("lorebook").len()), (2, 1), "{trash}");
+    let back = |one: &Value| {
+        let id = one["id"].as_str().unwrap();
+        ada.post(&format!("/api/v1/trash/{id}/restore"), json!({})).expect(200).json()
+    };
+    let book = back(kept("lorebook")[0]);
+    let name = book["lorebook"].as_str().unwrap();
+    let text = ada.get(&format!("/api/v1/lorebooks/{}", name.replace(' ', "%20").replace('#', "%23"))).expect(200);
+    assert_eq!(text.json()["entries"]["0"]["content"], "first");
+    // The newest is the one before the picture, the oldest the one before the words.
+    for (one, words) in kept("persona").into_iter().zip(["third", "first"]) {
+        let back = back(one);
+        let (name, all) = (back["persona"].as_str().unwrap(), ada.get("/api/v1/personas").expect(200).json());
+        let all = all["items"].as_array().unwrap();
+        let found = all.iter().find(|item| item["id"].as_str().unwrap().starts_with(name)).unwrap();
+        assert_eq!((&found["name"], &found["description"]), (&json!("Me"), &json!(words)));
+        assert_eq!(house.file(&format!("ada/User Avatars/{}", found["id"].as_str().unwrap())), blank);
+    }
+    let live = ada.get("/api/v1/personas").expect(200).json();
+    let live = live["items"].as_array().unwrap().iter().find(|item| item["id"] == id).unwrap();
+    assert_eq!((&live["description"], live["version"] == version), (&json!("third"), true));
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Import,

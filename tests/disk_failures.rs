@@ -25,28 +25,43 @@ use tavernkeep::store::Faults;
 
 const PICTURE: &[u8] = include_bytes!("../public/img/default-user.png");
 
-/// A house in which ada lives, has settings in two versions, and has uploaded an archive.
+/// A folder in memory, where there is such a place: these tests sync thousands of times.
+fn in_memory() -> tempfile::TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
+
+/// A house in which ada lives, has settings in two versions, has uploaded an archive, and has one of everything else.
 struct Scene {
     house: TestHouse,
     faults: Arc<Faults>,
     ada: Guest,
     owner: Guest,
+    names: Names,
+}
+
+/// What things in the scene are called.
+#[derive(Clone)]
+struct Names {
     snapshot: String,
     restore: String,
     undo: String,
+    persona: String,
+    connection: String,
+    house_connection: String,
+    key: String,
+    session: String,
 }
 
 /// The scene's files, made once and copied for each try: most of the time would go into building it.
 struct Stage {
     folder: tempfile::TempDir,
-    snapshot: String,
-    restore: String,
-    undo: String,
+    names: Names,
 }
 
 impl Stage {
     fn build() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = in_memory();
         let house = TestHouse::open();
         let ada = house.moves_in("ada");
         // A second device of hers.
@@ -63,21 +78,42 @@ impl Stage {
         let undo = applied.expect(200).json()["undo"].as_str().unwrap().to_owned();
         ada.saves(&json!({ "words": "old" })).expect(200);
         let restore = upload(&[("settings.json", b"{\"words\":\"restored\"}"), ("themes/a.json", b"{\"name\":\"a\"}")]);
+        let id_of = |answer: Answer| answer.expect(201).json()["id"].as_str().unwrap().to_owned();
+        let connection = |scope: &str| {
+            let base = "https://example.com/v1";
+            json!({ "scope": scope, "name": "Before", "kind": "openai", "baseUrl": base, "key": "sk-before" })
+        };
+        let sessions = ada.get("/api/v1/me/sessions").expect(200).json();
+        let other = sessions.as_array().unwrap().iter().find(|session| session["current"] == false).unwrap();
+        let names = Names {
+            snapshot,
+            restore,
+            undo,
+            persona: id_of(ada.post("/api/v1/personas", json!({ "name": "Before" }))),
+            connection: id_of(ada.post("/api/v1/connections", connection("own"))),
+            house_connection: id_of(house.owner().post("/api/v1/connections", connection("house"))),
+            key: id_of(ada.post("/api/v1/me/keys", json!({ "name": "before" }))),
+            session: other["id"].as_str().unwrap().to_owned(),
+        };
+        id_of(ada.post("/api/v1/characters", json!({ "name": "Bea", "description": "before" })));
+        ada.send(lorebook("before", None)).expect(201);
+        ada.post("/api/v1/characters/Bea/chats", json!({ "name": "before" })).expect(201);
+        house.has("guest");
+        house.owner().patch("/api/v1/users/guest", json!({ "enabled": false })).expect(200);
         copy_tree(house.data(), &folder.path().join("data"));
-        Self { folder, snapshot, restore, undo }
+        Self { folder, names }
     }
 
     fn set(&self, error: ErrorKind, forever: bool) -> Scene {
         let faults = Faults::at(0, error, forever);
-        let folder = tempfile::tempdir().unwrap();
+        let folder = in_memory();
         copy_tree(&self.folder.path().join("data"), &folder.path().join("data"));
         let house = TestHouse::in_folder(folder, Some(Arc::clone(&faults)), |_| {});
         let (owner, ada) = (house.owner(), house.signed_in("ada"));
         for guest in [&owner, &ada] {
             guest.token();
         }
-        let (snapshot, restore, undo) = (self.snapshot.clone(), self.restore.clone(), self.undo.clone());
-        Scene { house, faults, ada, owner, snapshot, restore, undo }
+        Scene { house, faults, ada, owner, names: self.names.clone() }
     }
 }
 
@@ -85,10 +121,22 @@ impl Scene {
     fn new(error: ErrorKind, forever: bool) -> Self {
         Stage::build().set(error, forever)
     }
+
+    /// Whether a file whose path begins so has these words in it.
+    fn says(&self, path: &str, words: &str) -> bool {
+        let tree = self.house.tree().only(|name| name.starts_with(path));
+        tree.0.values().any(|bytes| String::from_utf8_lossy(bytes).contains(words))
+    }
+}
+
+fn lorebook(words: &str, version: Option<&str>) -> Request {
+    let text = json!({ "entries": { "0": { "content": words } } });
+    let put = Request::new("PUT", "/api/v1/lorebooks/Book").json(&text);
+    version.map_or(put.clone(), |version| put.header("If-Match", version))
 }
 
 /// Every kind of write that a browser can ask for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
     Save,
     SaveVersion,
@@ -110,11 +158,42 @@ enum Act {
     DiscardRestore,
     Undo,
     RemoveUndo,
+    ConnectOwn,
+    ConnectHouse,
+    EditOwn,
+    EditHouse,
+    DisconnectOwn,
+    DisconnectHouse,
+    ChooseConnection,
+    CreateKey,
+    RevokeKey,
+    EditPersona,
+    DefaultPersona,
+    PersonaPicture,
+    EditLorebook,
+    DeleteLorebook,
+    CreateCharacter,
+    DuplicateCharacter,
+    CreateChat,
+    ImportChats,
+    ChatPicture,
+    SignIn,
+    EndSession,
+    EnableUser,
+    SetRole,
+    EmptyTrash,
 }
 
 impl Act {
     fn run(self, scene: &Scene) -> Answer {
         let (ada, owner) = (&scene.ada, &scene.owner);
+        let persona = format!("/api/v1/personas/{}", scene.names.persona);
+        let own = format!("/api/v1/connections/{}", scene.names.connection);
+        let of_house = format!("/api/v1/connections/{}", scene.names.house_connection);
+        let connection = |scope: &str| {
+            let base = "https://example.com/v1";
+            json!({ "scope": scope, "name": "After", "kind": "openai", "baseUrl": base, "key": "sk-after" })
+        };
         match self {
             Self::Save => ada.saves(&json!({ "words": "new" })),
             Self::SaveVersion => {
@@ -123,8 +202,10 @@ impl Act {
                 ada.send(put.header("If-Match", &version))
             }
             Self::Snapshot => ada.post("/api/v1/me/snapshots", json!({})),
-            Self::RestoreSnapshot => ada.post(&format!("/api/v1/me/snapshots/{}/restore", scene.snapshot), json!({})),
-            Self::RemoveSnapshot => ada.delete(&format!("/api/v1/me/snapshots/{}", scene.snapshot)),
+            Self::RestoreSnapshot => {
+                ada.post(&format!("/api/v1/me/snapshots/{}/restore", scene.names.snapshot), json!({}))
+            }
+            Self::RemoveSnapshot => ada.delete(&format!("/api/v1/me/snapshots/{}", scene.names.snapshot)),
             Self::ResetSettings => ada.post("/api/v1/me/settings/reset", json!({ "password": password_of("ada") })),
             Self::Rename => ada.patch("/api/v1/me", json!({ "name": "Countess" })),
             Self::ChangePassword => {
@@ -143,12 +224,58 @@ impl Act {
             }
             Self::ApplyRestore => {
                 let body = json!({ "parts": ["settings", "presets"] });
-                ada.post(&format!("/api/v1/me/restores/{}/apply", scene.restore), body)
+                ada.post(&format!("/api/v1/me/restores/{}/apply", scene.names.restore), body)
             }
-            Self::Undo => ada.post(&format!("/api/v1/me/undo/{}", scene.undo), json!({})),
-            Self::RemoveUndo => ada.delete(&format!("/api/v1/me/undo/{}", scene.undo)),
-            Self::DiscardRestore => ada.delete(&format!("/api/v1/me/restores/{}", scene.restore)),
+            Self::Undo => ada.post(&format!("/api/v1/me/undo/{}", scene.names.undo), json!({})),
+            Self::ConnectOwn => ada.post("/api/v1/connections", connection("own")),
+            Self::ConnectHouse => owner.post("/api/v1/connections", connection("house")),
+            Self::EditOwn => ada.patch(&own, json!({ "name": "After", "key": "sk-after" })),
+            Self::EditHouse => owner.patch(&of_house, json!({ "name": "After", "key": "sk-after" })),
+            Self::DisconnectOwn => ada.delete(&own),
+            Self::DisconnectHouse => owner.delete(&of_house),
+            Self::ChooseConnection => ada.put("/api/v1/connections/default", json!({ "id": scene.names.connection })),
+            Self::CreateKey => ada.post("/api/v1/me/keys", json!({ "name": "after" })),
+            Self::RevokeKey => ada.delete(&format!("/api/v1/me/keys/{}", scene.names.key)),
+            Self::EditPersona => {
+                let seen = ada.get("/api/v1/personas").expect(200).json();
+                let seen = seen["items"].as_array().unwrap().iter().find(|item| item["id"] == *scene.names.persona);
+                ada.patch(&persona, json!({ "version": seen.unwrap()["version"], "description": "After" }))
+            }
+            Self::DefaultPersona => ada.post(&format!("{persona}/default"), json!({})),
+            Self::PersonaPicture => {
+                let put = Request::new("PUT", &format!("{persona}/picture?crop=0,0,9,9"));
+                ada.send(put.body("image/png", PICTURE))
+            }
+            Self::EditLorebook => {
+                let version = ada.get("/api/v1/lorebooks/Book").header("etag").unwrap().to_owned();
+                ada.send(lorebook("After", Some(&version)))
+            }
+            Self::DeleteLorebook => ada.delete("/api/v1/lorebooks/Book"),
+            Self::CreateCharacter => ada.post("/api/v1/characters", json!({ "name": "After" })),
+            Self::DuplicateCharacter => ada.post("/api/v1/characters/Bea/duplicate", json!({})),
+            Self::CreateChat => ada.post("/api/v1/characters/Bea/chats", json!({ "name": "after" })),
+            Self::ImportChats => {
+                let post = Request::new("POST", "/api/v1/characters/Bea/chats/import");
+                ada.send(post.body("application/octet-stream", serde_json::to_vec(&two_chats()).unwrap()))
+            }
+            Self::ChatPicture => {
+                ada.send(Request::new("POST", "/api/v1/characters/Bea/images").body("image/png", PICTURE))
+            }
+            Self::SignIn => scene.house.anonymous().signs_in("ada", &password_of("ada")),
+            Self::EndSession => ada.delete(&format!("/api/v1/me/sessions/{}", scene.names.session)),
+            Self::EnableUser => owner.patch("/api/v1/users/guest", json!({ "enabled": true })),
+            Self::SetRole => owner.patch("/api/v1/users/ada", json!({ "role": "manager" })),
+            Self::EmptyTrash => ada.delete("/api/v1/trash"),
+            Self::RemoveUndo => ada.delete(&format!("/api/v1/me/undo/{}", scene.names.undo)),
+            Self::DiscardRestore => ada.delete(&format!("/api/v1/me/restores/{}", scene.names.restore)),
         }
+    }
+
+    /// Those that need nothing that their first try may have used up.
+    fn can_be_repeated(self) -> bool {
+        let uses_up = [Self::ChangePassword, Self::DisableUser, Self::DeleteUserKeepingData, Self::DeleteUserWithData];
+        let exchanges = [Self::UploadArchive, Self::ApplyRestore, Self::Undo];
+        !uses_up.contains(&self) && !exchanges.contains(&self)
     }
 
     fn is_about_accounts(self) -> bool {
@@ -157,6 +284,13 @@ impl Act {
             Self::ChangePassword | Self::DisableUser | Self::DeleteUserKeepingData | Self::DeleteUserWithData
         )
     }
+}
+
+/// What another program exports: two conversations in one file.
+fn two_chats() -> Value {
+    let chat =
+        |title: &str, words: &str| json!({ "name": title, "chat_messages": [{ "sender": "human", "text": words }] });
+    json!([chat("One", "one"), chat("Two", "two")])
 }
 
 /// What must be so, also after the server has been started again, once an act was answered as done.
@@ -177,10 +311,44 @@ fn is_done(act: Act, scene: &Scene) -> bool {
         Act::EndOtherSessions => {
             house.json_file("_system/sessions/ada.json")["sessions"].as_array().is_some_and(|list| list.len() == 1)
         }
-        Act::RemoveSnapshot => !house.snapshots_of("ada").contains(&scene.snapshot),
-        Act::DiscardRestore => scene.ada.get(&format!("/api/v1/me/restores/{}", scene.restore)).status == 404,
-        Act::RemoveUndo => !scene.ada.get("/api/v1/me/undo").expect(200).text().contains(&scene.undo),
-        _ => true,
+        Act::RemoveSnapshot => !house.snapshots_of("ada").contains(&scene.names.snapshot),
+        Act::DiscardRestore => scene.ada.get(&format!("/api/v1/me/restores/{}", scene.names.restore)).status == 404,
+        Act::RemoveUndo => !scene.ada.get("/api/v1/me/undo").expect(200).text().contains(&scene.names.undo),
+        Act::ConnectOwn | Act::EditOwn => scene.says("ada/connections/", "After"),
+        Act::ConnectHouse | Act::EditHouse => scene.says("_system/connections/", "After"),
+        Act::DisconnectOwn => {
+            !scene.says("ada/connections/", "Before") && !scene.says("_system/secrets/", &scene.names.connection)
+        }
+        Act::DisconnectHouse => {
+            let secret = scene.says("_system/secrets/", &scene.names.house_connection);
+            !scene.says("_system/connections/", "Before") && !secret
+        }
+        Act::ChooseConnection => scene.says("ada/connections/_default.json", &scene.names.connection),
+        Act::CreateKey => scene.says("_system/keys/ada.json", "after"),
+        Act::RevokeKey => !scene.says("_system/keys/ada.json", "before"),
+        Act::EditPersona => scene.says("ada/settings.json", "After"),
+        Act::DefaultPersona => house.settings_of("ada")["power_user"]["default_persona"] == *scene.names.persona,
+        // Nine pixels wide.
+        Act::PersonaPicture => house.file(&format!("ada/User Avatars/{}", scene.names.persona))[16..20] == [0, 0, 0, 9],
+        Act::EditLorebook => scene.says("ada/worlds/Book.json", "After"),
+        Act::DeleteLorebook => !house.path("ada/worlds/Book.json").exists() && scene.says("ada/trash/", "before"),
+        Act::CreateCharacter => house.path("ada/characters/After.png").exists(),
+        Act::DuplicateCharacter => house.path("ada/characters/Bea_1.png").exists(),
+        Act::CreateChat => house.path("ada/chats/Bea/after.jsonl").exists(),
+        Act::ImportChats => scene.says("ada/chats/Bea/One", "one") && scene.says("ada/chats/Bea/Two", "two"),
+        Act::ChatPicture => !names_in(&house.path("ada/user/images/Bea")).is_empty(),
+        // A session holds until the server stops, if the disk did not take it.
+        Act::SignIn => house.signed_in("ada").is_signed_in(),
+        Act::EndSession => !scene.says("_system/sessions/ada.json", &scene.names.session),
+        Act::EnableUser => record("guest").unwrap()["enabled"] == true,
+        Act::SetRole => scene.ada.get("/api/v1/me").json()["role"] == "manager",
+        Act::EmptyTrash => !house.path("ada/trash").exists() || names_in(&house.path("ada/trash")).is_empty(),
+        Act::Save | Act::SaveVersion | Act::ResetSettings | Act::RestoreSnapshot | Act::ApplyRestore | Act::Undo => {
+            true
+        }
+        Act::Snapshot => house.snapshots_of("ada").len() > 1,
+        Act::RemoveAvatar => !house.path("_system/avatars/ada").exists(),
+        Act::UploadArchive => !names_in(&house.path("_system/restores")).is_empty(),
     }
 }
 
@@ -218,12 +386,36 @@ fn words(scene: &Scene) -> Option<String> {
 #[case(Act::DiscardRestore)]
 #[case(Act::Undo)]
 #[case(Act::RemoveUndo)]
+#[case(Act::ConnectOwn)]
+#[case(Act::ConnectHouse)]
+#[case(Act::EditOwn)]
+#[case(Act::EditHouse)]
+#[case(Act::DisconnectOwn)]
+#[case(Act::DisconnectHouse)]
+#[case(Act::ChooseConnection)]
+#[case(Act::CreateKey)]
+#[case(Act::RevokeKey)]
+#[case(Act::EditPersona)]
+#[case(Act::DefaultPersona)]
+#[case(Act::PersonaPicture)]
+#[case(Act::EditLorebook)]
+#[case(Act::DeleteLorebook)]
+#[case(Act::CreateCharacter)]
+#[case(Act::DuplicateCharacter)]
+#[case(Act::CreateChat)]
+#[case(Act::ImportChats)]
+#[case(Act::ChatPicture)]
+#[case(Act::SignIn)]
+#[case(Act::EndSession)]
+#[case(Act::EnableUser)]
+#[case(Act::SetRole)]
+#[case(Act::EmptyTrash)]
 fn every_step_of_a_write_may_fail(#[case] act: Act) {
     let stage = Stage::build();
     let scene = stage.set(ErrorKind::StorageFull, false);
     scene.faults.rearm(0);
     let good = act.run(&scene);
-    assert!((200..300).contains(&good.status), "{act:?}: {good}");
+    assert!((200..300).contains(&good.status) && is_done(act, &scene), "{act:?}: {good}");
     let steps = scene.faults.seen();
     let done = words(&scene);
     drop(scene);
@@ -262,7 +454,7 @@ fn every_step_of_a_write_may_fail(#[case] act: Act) {
             if matches!(act, Act::UploadArchive) && !forever && !ok {
                 // A person has one prepared restore; a new upload takes the place of the one before.
                 let there = names_in(&scene.house.path("_system/restores"));
-                assert!(there.iter().all(|id| *id == scene.restore), "{name}: {there:?}");
+                assert!(there.iter().all(|id| *id == scene.names.restore), "{name}: {there:?}");
             }
 
             // While the disk still refuses: reading works, and so does getting in.
@@ -274,9 +466,16 @@ fn every_step_of_a_write_may_fail(#[case] act: Act) {
 
             // When the disk is well again, so is the house.
             scene.faults.rearm(0);
-            if !ok && matches!(act, Act::Save | Act::CreateUser | Act::Rename | Act::SetAvatar) {
+            if !ok && act.can_be_repeated() {
+                // What failed in its very last step may have been done after all: it is there already, or gone.
                 let again = act.run(&scene);
-                assert!((200..300).contains(&again.status) || again.status == 409, "{name}, again: {again}");
+                assert!(
+                    (200..300).contains(&again.status) || matches!(again.status, 404 | 409),
+                    "{name}, again: {again}"
+                );
+                // What has ended in memory is noted by house keeping.
+                scene.house.app().accounts.flush();
+                assert!(is_done(act, &scene), "{name}, again: it is not done");
             }
             scene.house.anonymous().signs_in(OWNER, "").expect(200);
             scene.owner.get("/api/v1/users").expect(200);
@@ -307,19 +506,6 @@ fn a_password_change_that_fails_leaves_the_old_password() {
         scene.faults.rearm(0);
         scene.house.anonymous().signs_in("ada", &password).expect(200);
     }
-}
-
-#[test]
-fn a_full_disk_keeps_nobody_out_and_lets_things_be_deleted() {
-    let scene = Scene::new(ErrorKind::StorageFull, true);
-    scene.faults.rearm(1);
-    let answer = scene.ada.saves(&json!({ "words": "new" })).expect(500);
-    assert!(answer.text().contains("the disk is full") && answer.text().contains("safe"), "{answer}");
-    let guest = scene.house.anonymous();
-    guest.signs_in("ada", &password_of("ada")).expect(200);
-    assert!(guest.is_signed_in());
-    scene.ada.get("/").expect(200);
-    assert!(scene.ada.post("/api/settings/get", json!({})).expect(200).text().contains("old"));
 }
 
 /// With a disk that cannot be read at all, every route that tells what is on it says so: none answers an empty success.

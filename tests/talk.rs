@@ -8,6 +8,7 @@ mod support;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rstest::rstest;
 use serde_json::{Value, json};
 use support::events::{Event, Events, words_of};
 use support::model::{Ending, FakeModel, Instead, Speaks};
@@ -802,42 +803,62 @@ fn killed_at_any_piece_the_part_is_in_the_chat_once() {
     }
 }
 
-/// Whatever step of the disk fails from the question on: the person hears of it or the reply is there, and when the disk is
-/// well again everything is, once.
-#[test]
-fn every_step_of_a_reply_may_fail() {
+/// Whatever step of the disk fails from the question on, once or from then on: the person hears of it or the reply is there,
+/// and when the disk is well again, or they ask again, everything is, once.
+#[rstest]
+#[case(true, 24)]
+#[case(false, 12)]
+fn every_step_of_a_reply_may_fail(#[case] forever: bool, #[case] steps: u64) {
     use tavernkeep::store::Faults;
     let mut outcomes = std::collections::BTreeMap::new();
-    for n in 1..=24 {
-        let faults = Faults::at(0, std::io::ErrorKind::StorageFull, true);
+    let mut halfway = 0;
+    for n in 1..=steps {
+        let faults = Faults::at(0, std::io::ErrorKind::StorageFull, forever);
         faults.rearm(0);
         let house = TestHouse::on_failing_disk(&faults);
         let owner = house.owner();
         furnish(&owner, house.data(), OWNER);
-        let question = json!({ "text": "Hello you there", "id": "m1", "connection": "echo" });
+        let version = || owner.get("/api/v1/chats/Assistant/talk").expect(200).json()["version"].clone();
+        let mut question = json!({ "text": "Hello you there", "id": "m1", "connection": "echo", "version": version() });
+        let name = format!("step {n}, forever: {forever}");
         faults.rearm(n);
         let answer = start(&owner, question.clone());
         let end = if answer.status == 202 {
             end_of(&owner, &id_of(&answer)).name
         } else {
-            assert!(answer.status >= 500, "step {n}: {answer}");
+            assert!(answer.status >= 500, "{name}: {answer}");
+            if answer.text().contains("Your message is in the chat") {
+                assert_eq!(chat(house.data(), OWNER, "talk").len(), 1, "{name}: {answer}");
+                assert_eq!(answer.json()["details"]["index"], 0, "{name}: {answer}");
+                halfway += 1;
+            }
             "refused".to_owned()
         };
         *outcomes.entry(end.clone()).or_insert(0) += 1;
         faults.rearm(0);
         house.app().keep_house();
         if end == "refused" {
-            // The retry changes nothing that is there already.
-            let again = start(&owner, question).expect(202);
-            assert_eq!(end_of(&owner, &id_of(&again)).name, "done", "step {n}");
+            // The retry changes nothing that is there already. Only what was torn, and could not even be cut off, makes
+            // another version of the chat.
+            let mut again = start(&owner, question.clone());
+            if again.code() == "stale" && forever {
+                question["version"] = version();
+                again = start(&owner, question.clone());
+            }
+            let again = again.expect(202);
+            assert_eq!(end_of(&owner, &id_of(&again)).name, "done", "{name}");
         }
+        // And the same again, as if even that answer had been lost.
+        let id = id_of(&start(&owner, question).expect(202));
+        assert_eq!(end_of(&owner, &id).name, if end == "refused" { "done" } else { &end }, "{name}");
         let lines = chat(house.data(), OWNER, "talk");
-        assert_eq!(lines.len(), 2, "step {n} ({end}): {lines:?}");
+        assert_eq!(lines.len(), 2, "{name} ({end}): {lines:?}");
         assert_eq!(lines[0]["mes"], "Hello you there");
-        assert!(lines[1]["mes"].as_str().unwrap().ends_with("Hello you there"), "step {n}: {}", lines[1]);
+        assert!(lines[1]["mes"].as_str().unwrap().ends_with("Hello you there"), "{name}: {}", lines[1]);
         house.app().talk.recover().unwrap();
-        assert_eq!(chat(house.data(), OWNER, "talk").len(), 2, "step {n}");
-        assert!(names(&house.path("_system/generations")).is_empty(), "step {n}");
+        assert_eq!(chat(house.data(), OWNER, "talk").len(), 2, "{name}");
+        assert!(names(&house.path("_system/generations")).is_empty(), "{name}");
     }
-    println!("{outcomes:?}");
+    assert!(halfway > 0, "no answer said that the message is there: {outcomes:?}");
+    println!("{outcomes:?}, {halfway} of them with the message");
 }

@@ -135,11 +135,12 @@ impl Directory {
         Ok(listing)
     }
 
-    /// Runs `work` while nobody else changes accounts, on the accounts as they are now.
+    /// Runs `work` while nobody else changes accounts, on the accounts as they are now. Whom to let in, and whom not any
+    /// more, can be said on a full disk as well.
     pub fn change<T>(&self, work: impl FnOnce(&Listing, &Records<'_>) -> Result<T>) -> Result<T> {
         self.store.writing(&Owner::System, |writer| {
             let listing = self.current()?;
-            work(&listing, &Records(writer))
+            work(&listing, &Records(&writer.urgent()))
         })
     }
 }

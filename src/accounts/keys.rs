@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::records::Records;
+use super::records::{Need, Records};
 use super::{Account, Accounts};
 use crate::access::Permission;
 use crate::clock;
@@ -156,7 +156,7 @@ impl Keys {
             live.insert(key.hash, Arc::clone(&key));
         }
         // Unlike a session it has to outlive the server, so it is made only if the disk has it.
-        if let Err(error) = self.save(&account.handle) {
+        if let Err(error) = self.save(&account.handle, Need::Usual) {
             self.0.write().remove(&key.hash);
             return Err(error);
         }
@@ -168,7 +168,8 @@ impl Keys {
         let found = self.of(handle).into_iter().find(|key| key.id == id);
         let key = found.ok_or_else(|| Error::not_found("There is no such key."))?;
         self.0.write().remove(&key.hash);
-        self.save(handle)?;
+        // What could not be written is written later, as times of use are.
+        self.save(handle, Need::Urgent).inspect_err(|_| self.0.used(handle))?;
         Ok(key)
     }
 
@@ -180,11 +181,11 @@ impl Keys {
 
     /// Writes the times of last use that have changed.
     pub fn flush(&self) {
-        self.0.flush(|handle| self.save(handle));
+        self.0.flush(|handle| self.save(handle, Need::Usual));
     }
 
-    fn save(&self, handle: &Handle) -> Result<()> {
-        self.0.save(handle, |live| {
+    fn save(&self, handle: &Handle, need: Need) -> Result<()> {
+        self.0.save(handle, need, |live| {
             let mut keys: Vec<Record> = of(live, handle).map(|key| Record::of(key)).collect();
             if keys.is_empty() {
                 return Ok(None);

@@ -19,6 +19,15 @@ struct Format {
     format: u32,
 }
 
+/// How much it matters that something is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It can wait until the disk has room.
+    Usual,
+    /// Something ends, and has to have ended after a restart too: on a full disk as well.
+    Urgent,
+}
+
 /// The records of all accounts in one folder of the server's. `T` is what they are in memory.
 pub(super) struct Records<T> {
     store: Arc<Store>,
@@ -94,7 +103,7 @@ impl<T: Default> Records<T> {
     }
 
     /// Writes an account's file; `text` makes it of what is in memory then, or says that there need not be one.
-    pub fn save(&self, handle: &Handle, text: impl FnOnce(&T) -> Result<Option<Vec<u8>>>) -> Result<()> {
+    pub fn save(&self, handle: &Handle, need: Need, text: impl FnOnce(&T) -> Result<Option<Vec<u8>>>) -> Result<()> {
         if self.left_alone.contains(handle) {
             return Err(Error::new(
                 Kind::Storage,
@@ -107,6 +116,8 @@ impl<T: Default> Records<T> {
             // Read under the lock, so that the file ends as the newest state whoever writes last.
             let text = text(&self.read())?;
             let place = self.place(handle);
+            let urgent = (need == Need::Urgent).then(|| writer.urgent());
+            let writer = urgent.as_ref().unwrap_or(writer);
             match text {
                 Some(text) => writer.write(&place, &text, Expect::Anything),
                 None if self.store.stat(&place)?.is_none() => Ok(()),

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::account::Account;
 use super::limits::Network;
-use super::records::Records;
+use super::records::{Need, Records};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::random;
@@ -245,7 +245,8 @@ impl Sessions {
             before - live.by_token.len()
         };
         if ended > 0 {
-            self.save(handle)?;
+            // What could not be written is written later, as times of use are.
+            self.save(handle, Need::Urgent).inspect_err(|_| self.records.used(handle))?;
         }
         Ok(ended)
     }
@@ -282,17 +283,17 @@ impl Sessions {
 
     /// Writes the times of last use that have changed.
     pub fn flush(&self) {
-        self.records.flush(|handle| self.save(handle));
+        self.records.flush(|handle| self.save(handle, Need::Usual));
     }
 
     fn save_or_warn(&self, handle: &Handle) {
-        if let Err(error) = self.save(handle) {
+        if let Err(error) = self.save(handle, Need::Usual) {
             tracing::warn!(?error, %handle, "sessions could not be written; they hold until the server stops");
         }
     }
 
-    fn save(&self, handle: &Handle) -> Result<()> {
-        self.records.save(handle, |live| {
+    fn save(&self, handle: &Handle, need: Need) -> Result<()> {
+        self.records.save(handle, need, |live| {
             let of = live.by_token.values().filter(|s| s.handle == *handle);
             let mut sessions: Vec<Record> = of.map(|session| Record::of(session)).collect();
             sessions.sort_by_key(|record| record.created);
@@ -367,7 +368,7 @@ mod tests {
         let (token, session) = sessions.start(&ada(), "a browser", None).unwrap();
         // Long ago, but for one request after the other since.
         session.last_used.store(clock::now_ms() - 30_000, Ordering::Relaxed);
-        sessions.save(&session.handle).unwrap();
+        sessions.save(&session.handle, Need::Usual).unwrap();
         sessions.find(&token).unwrap();
         sessions.flush();
         let again = Sessions::open(store, Lifetime::Idle(20)).unwrap();

@@ -226,7 +226,7 @@ impl Sources {
         });
         let is_sent = sent.is_some_and(|index| index + 1 == window.chat.count);
         if !is_sent && order.version.as_ref().is_some_and(|expected| *expected != window.chat.version.to_string()) {
-            return Err(stale(order, window));
+            return Err(stale(order, window, sent));
         }
         let is_reply = last.is_some_and(|message| !message.is_user() && !message.is_system());
         let kind = match order.kind {
@@ -334,12 +334,15 @@ impl Sources {
     }
 }
 
-fn stale(order: &Order, window: &Window) -> Error {
-    Error::conflict(
-        "stale",
-        "This chat was changed meanwhile, in another window perhaps. Nothing was sent; load it again.",
-    )
-    .with_details(serde_json::json!({ "expected": order.version, "found": window.chat.version }))
+fn stale(order: &Order, window: &Window, sent: Option<usize>) -> Error {
+    let words = match sent {
+        None => "This chat was changed meanwhile, in another window perhaps. Nothing was sent; load it again.",
+        Some(_) => {
+            "Your message is in the chat already, and there is more behind it now. It was not sent again; load it."
+        }
+    };
+    let details = serde_json::json!({ "expected": order.version, "found": window.chat.version, "index": sent });
+    Error::conflict("stale", words).with_details(details)
 }
 
 pub(super) fn character(id: &FileName, card: &Card) -> Character {

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,6 +22,8 @@ const RECORD: FileName = FileName::known("record.json");
 /// Far more than a record has, notes included.
 const RECORD_MAX: u64 = 16 << 20;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// Of what editors save again and again, earlier versions are kept so often.
+const KEPT_EVERY: Duration = Duration::from_secs(10 * 60);
 /// More names than this are not tried for what comes back.
 const NAMES_MAX: usize = 1000;
 
@@ -30,7 +33,7 @@ const NAMES_MAX: usize = 1000;
 pub enum Sort {
     /// A deleted chat.
     Chat,
-    /// A chat as it was before a change.
+    /// A chat, a character, a lorebook or a persona as it was before a change.
     Version,
     /// A deleted character.
     Character,
@@ -55,6 +58,15 @@ pub struct Item {
     pub parts: Vec<Part>,
     /// What is not in files of its own, for whoever brings it back.
     pub note: Value,
+}
+
+/// How often what something was is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Often {
+    /// Each time.
+    Always,
+    /// Unless it was just now.
+    OnceInAWhile,
 }
 
 /// A file or folder: `<folder>/<stem><ending>` in the user's folder.
@@ -95,6 +107,20 @@ struct Record {
     note: Value,
 }
 
+impl Record {
+    /// What it is, and of a version what it is one of: its folder says so.
+    fn thing(&self) -> Sort {
+        let folder = self.parts.first().map(|part| part.folder.as_str()).unwrap_or_default();
+        match self.kind {
+            Sort::Version if folder == Folder::CHARACTERS.as_str() => Sort::Character,
+            Sort::Version if folder == Folder::WORLDS.as_str() => Sort::Lorebook,
+            Sort::Version if folder == Folder::PERSONAS.as_str() => Sort::Persona,
+            Sort::Version => Sort::Chat,
+            kind => kind,
+        }
+    }
+}
+
 /// Something in the trash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Discarded {
@@ -102,6 +128,8 @@ pub struct Discarded {
     pub id: TrashId,
     /// What it is.
     pub kind: Sort,
+    /// What it was, or was a version of.
+    pub thing: Sort,
     /// What people call it.
     pub name: String,
     /// What it belongs to.
@@ -122,6 +150,8 @@ pub struct Discarded {
 pub struct Restored {
     /// What it is.
     pub kind: Sort,
+    /// What it was, or was a version of.
+    pub thing: Sort,
     /// What its files are called now, without endings: another name than before, if that is taken.
     pub stem: FileName,
     /// What they were called.
@@ -150,12 +180,17 @@ pub struct Bin {
     changes: Arc<Changes>,
     /// How much is in each person's, as far as it is known.
     sizes: Mutex<HashMap<Handle, u64>>,
+    /// Of what a version was kept lately, and when.
+    kept: Mutex<KeptLately>,
 }
+
+/// By person, folder and stem.
+type KeptLately = HashMap<(Handle, RelPath, FileName), (TrashId, Instant)>;
 
 impl Bin {
     /// The trash in `store`. `changes` hears of everything.
     pub fn new(store: Arc<Store>, rules: Rules, changes: Arc<Changes>) -> Self {
-        Self { store, rules, changes, sizes: Mutex::default() }
+        Self { store, rules, changes, sizes: Mutex::default(), kept: Mutex::default() }
     }
 
     /// Forgets how much there is, and tells of the change.
@@ -164,8 +199,9 @@ impl Bin {
         self.changes.publish(handle, Change::Trash {});
     }
 
-    /// Moves something to the trash: all of it or nothing. Parts that are not there are fine.
+    /// Moves something to the trash: all of it or nothing, also on a full disk. Parts that are not there are fine.
     pub fn discard(&self, writer: &Writer<'_>, handle: &Handle, item: Item) -> Result<TrashId> {
+        let writer = &writer.urgent();
         let id = TrashId::new()?;
         let folder = folder(handle, &id);
         let mut moves = Vec::new();
@@ -214,10 +250,49 @@ impl Bin {
         Ok(id)
     }
 
+    /// Keeps a file as it is while `work` replaces `replaced`: that file, or one that says more about it. Where nothing was
+    /// replaced after all, nothing is kept.
+    pub fn replacing<T>(
+        &self,
+        writer: &Writer<'_>,
+        handle: &Handle,
+        (item, often): (Item, Often),
+        replaced: &Place,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let kept = self.keep_once(writer, handle, item, often)?;
+        let before = self.store.stat(replaced)?;
+        work().inspect_err(|_| {
+            // It can have been replaced all the same, when only the last sync failed; then what it was stays kept.
+            if let (Some(kept), Some(before), Ok(Some(now))) = (&kept, before, self.store.stat(replaced))
+                && now.inode == before.inode
+            {
+                self.drop_kept(writer, handle, kept);
+            }
+        })
+    }
+
+    fn keep_once(&self, writer: &Writer<'_>, handle: &Handle, item: Item, often: Often) -> Result<Option<TrashId>> {
+        let [part] = item.parts.as_slice() else { return Err(Error::internal("a version is one file")) };
+        let key = (handle.clone(), part.folder.clone(), item.stem.clone());
+        let is_recent = lock(&self.kept).get(&key).is_some_and(|(_, at)| at.elapsed() < KEPT_EVERY);
+        if is_recent && often == Often::OnceInAWhile {
+            return Ok(None);
+        }
+        let live = part.live(handle, &item.stem)?;
+        let Some(stat) = self.store.stat(&live)? else { return Ok(None) };
+        let id = self.keep(writer, handle, item, stat.size)?;
+        let mut known = lock(&self.kept);
+        known.retain(|_, (_, at)| at.elapsed() < KEPT_EVERY);
+        known.insert(key, (id.clone(), Instant::now()));
+        Ok(Some(id))
+    }
+
     /// Takes [`Bin::keep`] back, because nothing was replaced after all.
     pub fn drop_kept(&self, writer: &Writer<'_>, handle: &Handle, id: &TrashId) {
         let dropped = self.forget(writer, &folder(handle, id));
         dropped.unwrap_or_else(|error| tracing::warn!(?error, %handle, "left in the trash"));
+        lock(&self.kept).retain(|_, (kept, _)| kept != id);
         self.changed(handle);
     }
 
@@ -240,6 +315,7 @@ impl Bin {
             let stem = self.free_stem(handle, &record)?;
             let restored = Restored {
                 kind: record.kind,
+                thing: record.thing(),
                 stem: stem.clone(),
                 was: record.stem.clone(),
                 ending: record.parts.first().map(|part| part.ending.clone()),
@@ -247,8 +323,11 @@ impl Bin {
                 note: record.note.clone(),
             };
             if record.kind == Sort::Version {
-                self.copy_back(writer, handle, &record, &stem)?;
-                also(writer, &restored)?;
+                let copy = self.copy_back(writer, handle, &record, &stem)?;
+                if let Err(error) = also(writer, &restored) {
+                    writer.remove(&copy).unwrap_or_else(|error| tracing::warn!(?error, %handle, "a copy is left"));
+                    return Err(error);
+                }
             } else {
                 let mut moves = Vec::new();
                 for (index, part) in record.parts.iter().enumerate() {
@@ -415,11 +494,13 @@ impl Bin {
     }
 
     /// A version comes back as a copy of what belonged to it: its file may be the one that is there now, grown since.
-    fn copy_back(&self, writer: &Writer<'_>, handle: &Handle, record: &Record, stem: &FileName) -> Result<()> {
+    fn copy_back(&self, writer: &Writer<'_>, handle: &Handle, record: &Record, stem: &FileName) -> Result<Place> {
         let stored = self.store.open_file(&folder(handle, &record.id).file(&stored_name(0)?))?;
         let part = record.parts.first().ok_or_else(|| Error::internal("a version without a file"))?;
         let all = 0..record.size.min(stored.stat().size);
-        writer.assemble(&part.live(handle, stem)?, &[Piece::Of(&stored, all)], false).map(drop)
+        let copy = part.live(handle, stem)?;
+        writer.assemble(&copy, &[Piece::Of(&stored, all)], false)?;
+        Ok(copy)
     }
 
     /// The name it had, or the first one like it under which nothing of it is there.
@@ -460,6 +541,7 @@ impl Bin {
         Discarded {
             id: record.id.clone(),
             kind: record.kind,
+            thing: record.thing(),
             name: record.name.clone(),
             of: record.of.clone(),
             begun: record.of.as_ref().and_then(|_| dates::in_name(&record.name)),

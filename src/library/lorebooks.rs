@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use super::bin::{Bin, Item, Part, Sort};
+use super::bin::{Bin, Item, Often, Part, Sort};
 use super::cards::{Card, book, png};
 use super::changes::{Change, Changes};
 use super::characters::file_stem;
@@ -104,13 +104,24 @@ impl Lorebooks {
         })
     }
 
-    /// Saves a lorebook's text, if it is one, and if what is there is what is expected. Returns the new version.
+    /// Saves a lorebook's text, if it is one, and if what is there is what is expected. What is replaced goes to the trash,
+    /// once in a while. Returns the new version.
     pub fn save(&self, handle: &Handle, name: &FileName, text: &[u8], expect: Expect) -> Result<Version> {
         check(text)?;
         let text = json::check_and_indent(text, SIZE_MAX)?.text;
         let place = place(handle, name)?;
-        self.writing(handle, |writer| writer.write(&place, &text, expect))?;
-        Ok(Version::of(&text))
+        let version = Version::of(&text);
+        self.writing(handle, |writer| {
+            let save = || writer.write(&place, &text, expect);
+            match expect {
+                Expect::Version(before) if before != version => {
+                    let kept = (item(name, Sort::Version)?, Often::OnceInAWhile);
+                    self.bin.replacing(writer, handle, kept, &place, save)
+                }
+                _ => save(),
+            }
+        })?;
+        Ok(version)
     }
 
     /// Takes a lorebook in: SillyTavern's own form; a book as cards have it; or a card, whose book it takes. Never replaces
@@ -154,12 +165,15 @@ impl Lorebooks {
         let place = place(handle, name)?;
         self.writing(handle, |writer| {
             self.store.stat(&place)?.ok_or_else(no_such_lorebook)?;
-            let parts = vec![Part::new(RelPath::parse(Folder::WORLDS.as_str())?, ENDING)];
-            let (stem, shown) = (name.clone(), name.to_string());
-            let item = Item { sort: Sort::Lorebook, stem, name: shown, of: None, parts, note: Value::Null };
-            self.bin.discard(writer, handle, item).map(drop)
+            self.bin.discard(writer, handle, item(name, Sort::Lorebook)?).map(drop)
         })
     }
+}
+
+/// A lorebook as the trash knows it.
+fn item(name: &FileName, sort: Sort) -> Result<Item> {
+    let parts = vec![Part::new(RelPath::parse(Folder::WORLDS.as_str())?, ENDING)];
+    Ok(Item { sort, stem: name.clone(), name: name.to_string(), of: None, parts, note: Value::Null })
 }
 
 /// The text of a lorebook in SillyTavern's form, and the name that it has for itself.

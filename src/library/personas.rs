@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::bin::{Bin, Item, Part, Sort};
+use super::bin::{Bin, Item, Often, Part, Sort};
 use super::cards::picture;
 use super::changes::{Change, Changes};
 use super::thumbnails::{Of, Thumbnails};
@@ -164,14 +164,18 @@ impl Personas {
         })
     }
 
-    /// Changes what `edit` names, if the persona is still the version that whoever changes it has seen.
+    /// Changes what `edit` names, if the persona is still the version that whoever changes it has seen. What it was goes to
+    /// the trash, once in a while.
     pub fn update(&self, handle: &Handle, id: &FileName, version: Version, edit: &Edit) -> Result<Persona> {
         self.writing(handle, |writer| {
-            let found = self.chosen(handle, Some(id))?.ok_or_else(no_such_persona)?.version();
-            if found != version {
-                return Err(stale(version, found));
+            let persona = self.chosen(handle, Some(id))?.ok_or_else(no_such_persona)?;
+            if persona.version() != version {
+                return Err(stale(version, persona.version()));
             }
-            self.change(writer, handle, id, edit)
+            let settings = Place::of(handle).file(&super::settings::FILE);
+            self.keeping(writer, handle, (&persona, Often::OnceInAWhile), &settings, || {
+                self.change(writer, handle, id, edit)
+            })
         })
     }
 
@@ -237,7 +241,10 @@ impl Personas {
         let persona = self.chosen(handle, Some(id))?.ok_or_else(no_such_persona)?;
         let png = picture::to_png(bytes, crop)?;
         self.writing(handle, |writer| {
-            writer.write(&place(handle, id), &png, Expect::Anything)?;
+            let picture = place(handle, id);
+            self.keeping(writer, handle, (&persona, Often::Always), &picture, || {
+                writer.write(&picture, &png, Expect::Anything)
+            })?;
             self.thumbnails.forget(writer, handle, Of::Persona, id);
             Ok(())
         })?;
@@ -248,23 +255,10 @@ impl Personas {
     pub fn delete(&self, handle: &Handle, id: &FileName) -> Result<()> {
         let persona = self.chosen(handle, Some(id))?.ok_or_else(no_such_persona)?;
         self.writing(handle, |writer| {
-            // Read under the lock: what somebody else says of it a moment before goes to the trash as well.
-            let text = self.settings_text(handle)?;
-            let said = |path: &[&str]| splice::value(&text, &[path, &[id.as_str()]].concat());
-            let note = json!({ "name": said(&NAMES), "description": said(&DESCRIPTIONS) });
-            let (stem, ending) = match id.as_str().rsplit_once('.') {
-                Some((stem, _)) if !stem.is_empty() => (FileName::parse(stem)?, &id.as_str()[stem.len()..]),
-                _ => (id.clone(), ""),
-            };
-            let parts = match self.store.stat(&place(handle, id))? {
-                Some(_) => vec![Part::new(RelPath::parse(Folder::PERSONAS.as_str())?, ending)],
-                None => Vec::new(),
-            };
-            let name = persona.name.clone();
-            let item = Item { sort: Sort::Persona, stem, name, of: None, parts, note };
+            let item = self.item(handle, &persona, Sort::Persona)?;
             // First to the trash: what fails afterwards leaves a persona whose picture can be brought back.
             self.bin.discard(writer, handle, item)?;
-            self.settings.edit_in(writer, handle, |text| {
+            self.settings.edit_in(&writer.urgent(), handle, |text| {
                 let mut text = splice::remove(text, &[NAMES[0], NAMES[1], id.as_str()]);
                 text = splice::remove(&text, &[DESCRIPTIONS[0], DESCRIPTIONS[1], id.as_str()]);
                 if id_at(&text, &DEFAULT).as_ref() == Some(id) {
@@ -275,6 +269,39 @@ impl Personas {
             self.thumbnails.forget(writer, handle, Of::Persona, id);
             Ok(())
         })
+    }
+
+    /// Keeps a persona as it is while `work` replaces `replaced`. One without a picture has no file of its own to keep.
+    fn keeping<T>(
+        &self,
+        writer: &Writer<'_>,
+        handle: &Handle,
+        (persona, often): (&Persona, Often),
+        replaced: &Place,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let item = self.item(handle, persona, Sort::Version)?;
+        if item.parts.is_empty() {
+            return work();
+        }
+        self.bin.replacing(writer, handle, (item, often), replaced, work)
+    }
+
+    /// A persona as the trash knows it: its picture, and what the settings say of it. They are read under the lock: what
+    /// somebody else says of it a moment before goes to the trash as well.
+    fn item(&self, handle: &Handle, persona: &Persona, sort: Sort) -> Result<Item> {
+        let (id, text) = (&persona.id, self.settings_text(handle)?);
+        let said = |path: &[&str]| splice::value(&text, &[path, &[id.as_str()]].concat());
+        let note = json!({ "name": said(&NAMES), "description": said(&DESCRIPTIONS) });
+        let (stem, ending) = match id.as_str().rsplit_once('.') {
+            Some((stem, _)) if !stem.is_empty() => (FileName::parse(stem)?, &id.as_str()[stem.len()..]),
+            _ => (id.clone(), ""),
+        };
+        let parts = match self.store.stat(&place(handle, id))? {
+            Some(_) => vec![Part::new(RelPath::parse(Folder::PERSONAS.as_str())?, ending)],
+            None => Vec::new(),
+        };
+        Ok(Item { sort, stem, name: persona.name.clone(), of: None, parts, note })
     }
 
     /// Says in the settings what they said of a persona, whose picture comes back from the trash under this name.

@@ -104,7 +104,9 @@ impl Vault {
     /// Keeps `key` under that name, in place of one that is there.
     pub fn put(&self, holder: &Holder, name: &str, key: &Key) -> Result<()> {
         let sealed = self.master_or_new()?.seal(holder, name, key)?;
-        self.change(holder, |file| drop(file.keys.insert(name.to_owned(), sealed)))
+        self.store.writing(&Owner::System, |writer| {
+            self.change(writer, holder, |file| drop(file.keys.insert(name.to_owned(), sealed)))
+        })
     }
 
     /// Removes the key of that name; one that is not there is fine.
@@ -112,7 +114,9 @@ impl Vault {
         if !self.read(holder)?.keys.contains_key(name) {
             return Ok(());
         }
-        self.change(holder, |file| drop(file.keys.remove(name)))
+        self.store.writing(&Owner::System, |writer| {
+            self.change(&writer.urgent(), holder, |file| drop(file.keys.remove(name)))
+        })
     }
 
     /// Removes all keys of an account that is gone.
@@ -140,14 +144,12 @@ impl Vault {
         if file.format > FORMAT { Err(damaged(Error::internal("a newer format"))) } else { Ok(file) }
     }
 
-    fn change(&self, holder: &Holder, change: impl FnOnce(&mut File)) -> Result<()> {
-        self.store.writing(&Owner::System, |writer: &Writer<'_>| {
-            let mut file = self.read(holder)?;
-            file.format = FORMAT;
-            change(&mut file);
-            let text = serde_json::to_vec_pretty(&file).map_err(Error::internal)?;
-            writer.write(&place(holder), &text, Expect::Anything)
-        })
+    fn change(&self, writer: &Writer<'_>, holder: &Holder, change: impl FnOnce(&mut File)) -> Result<()> {
+        let mut file = self.read(holder)?;
+        file.format = FORMAT;
+        change(&mut file);
+        let text = serde_json::to_vec_pretty(&file).map_err(Error::internal)?;
+        writer.write(&place(holder), &text, Expect::Anything)
     }
 
     /// The key to all keys, if its file is there.

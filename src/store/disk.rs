@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::faults::{Faults, Step};
+use super::faults::{FILE, FOLDER, Faults, Step};
 use super::names::TEMP_PREFIX;
 
 /// What is not opened: a link, a pipe, a socket, a device, a folder in the place of a file.
@@ -77,6 +77,25 @@ impl Disk {
 
     pub(crate) fn step(&self, step: Step) -> io::Result<()> {
         self.faults.as_ref().map_or(Ok(()), |faults| faults.check(step))
+    }
+
+    /// Fails where a test has left no room for so many bytes.
+    fn room(&self, bytes: u64) -> io::Result<()> {
+        let free = self.faults.as_ref().and_then(|faults| faults.free());
+        if free.is_some_and(|free| free < bytes) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    /// Bytes that can still be written below `path`; a great many where that is not known.
+    pub(crate) fn free(&self, path: &Path) -> io::Result<u64> {
+        self.step(Step::Read)?;
+        if let Some(free) = self.faults.as_ref().and_then(|faults| faults.free()) {
+            return Ok(free);
+        }
+        #[cfg(unix)]
+        let free = rustix::fs::statvfs(path).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))?;
+        #[cfg(not(unix))]
+        let free = u64::MAX;
+        Ok(free)
     }
 
     /// Metadata of the thing itself, never of what a link points to.
@@ -213,6 +232,7 @@ impl Disk {
     pub(crate) fn copy_range(&self, from: &File, range: &Range<u64>, to: &mut File) -> io::Result<()> {
         self.step(Step::Write)?;
         let length = range.end.saturating_sub(range.start);
+        self.room(length)?;
         let mut from = from;
         from.seek(io::SeekFrom::Start(range.start))?;
         // File to file: the kernel does it where it can.
@@ -239,6 +259,7 @@ impl Disk {
     /// A temporary file, mode 0600, that vanishes unless persisted.
     pub(crate) fn temp_in(&self, folder: &Path) -> io::Result<tempfile::NamedTempFile> {
         self.step(Step::Create)?;
+        self.room(FILE)?;
         let temp = temp_in(folder)?;
         hand_over(temp.as_file(), folder);
         Ok(temp)
@@ -247,6 +268,7 @@ impl Disk {
     /// A file without a name, which nobody else can open and which vanishes with its last handle.
     pub(crate) fn unnamed_in(&self, folder: &Path) -> io::Result<File> {
         self.step(Step::Create)?;
+        self.room(FILE)?;
         tempfile::tempfile_in(folder)
     }
 
@@ -256,6 +278,7 @@ impl Disk {
         options.write(true).create_new(true);
         private(&mut options);
         self.step(Step::Create)?;
+        self.room(FILE)?;
         let file = options.open(path)?;
         hand_over(&file, parent(path)?);
         Ok(file)
@@ -274,8 +297,8 @@ impl Disk {
         modified.map_or(Ok(()), |modified| file.set_modified(modified))
     }
 
-    /// Appends `bytes` by one write and syncs them. After a failure the file is as it was, or, where even cutting it back
-    /// fails, ends in an incomplete line, which readers set aside.
+    /// Appends `bytes` by one write and syncs them. After a failure the file is as it was, its time included, or, where even
+    /// cutting it back fails, ends in an incomplete line, which readers set aside.
     pub(crate) fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let is_new = match self.stat(path) {
             Ok(stat) if stat.is_file => false,
@@ -288,18 +311,21 @@ impl Disk {
         options.append(true).create_new(is_new);
         private(&mut options);
         self.step(if is_new { Step::Create } else { Step::Read })?;
+        self.room(if is_new { FILE } else { 0 })?;
         let mut file = options.open(path)?;
         if is_new {
             hand_over(&file, parent(path)?);
         }
         let before = file.seek(io::SeekFrom::End(0))?;
+        let modified = file.metadata()?.modified()?;
         let written = self.write(&mut file, bytes).and_then(|()| {
             self.step(Step::Sync)?;
             file.sync_data()
         });
         if let Err(error) = written {
             // Best effort: the reader copes with a torn line where this fails as well.
-            let _ = self.step(Step::Write).and_then(|()| file.set_len(before));
+            let cut = self.step(Step::Write).and_then(|()| file.set_len(before));
+            let _ = cut.and_then(|()| file.set_modified(modified));
             return Err(error);
         }
         if is_new { self.sync_folder(parent(path)?) } else { Ok(()) }
@@ -318,7 +344,7 @@ impl Disk {
 
     /// Writes all of `bytes`. A failing step leaves half of them, as a full disk does.
     pub(crate) fn write(&self, file: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
-        if let Err(error) = self.step(Step::Write) {
+        if let Err(error) = self.step(Step::Write).and_then(|()| self.room(bytes.len() as u64)) {
             file.write_all(&bytes[..bytes.len() / 2])?;
             return Err(error);
         }
@@ -349,6 +375,7 @@ impl Disk {
             self.make_folders(above)?;
         }
         self.step(Step::MakeFolder)?;
+        self.room(FOLDER)?;
         let mut builder = fs::DirBuilder::new();
         #[cfg(unix)]
         {
@@ -383,15 +410,17 @@ impl Disk {
     /// Opens a lock file, making it if need be. Where the disk takes no writes, one that is there can still be locked.
     pub(crate) fn lock_file(&self, path: &Path) -> io::Result<File> {
         let opened = self.step(Step::Create).and_then(|()| match open_to_write(path, false) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match open_to_write(path, true) {
-                Ok(file) => {
-                    hand_over(&file, parent(path)?);
-                    Ok(file)
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                match self.room(FILE).and_then(|()| open_to_write(path, true)) {
+                    Ok(file) => {
+                        hand_over(&file, parent(path)?);
+                        Ok(file)
+                    }
+                    // Another process was quicker.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open_to_write(path, false),
+                    Err(error) => Err(error),
                 }
-                // Another process was quicker.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open_to_write(path, false),
-                Err(error) => Err(error),
-            },
+            }
             other => other,
         });
         opened.or_else(|error| File::open(path).map_err(|_| error))

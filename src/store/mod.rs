@@ -4,6 +4,7 @@
 //! - [`place`]: where things are, built downwards from names
 //! - [`disk`]: the calls to the file system, each one a step that tests can make fail (`faults`)
 //! - [`pieces`]: files read and written in pieces, moved, kept under a second name
+//! - [`reserve`]: room for what has to work on a full disk
 //! - [`version`]: what a write says it replaces
 //! - [`opening`]: taking a folder into use: first run, SillyTavern's folder, one server per folder
 //! - [`moment`]: one moment of a user's folder, kept while people go on writing
@@ -27,6 +28,7 @@ pub mod opening;
 pub mod pieces;
 pub mod place;
 mod record;
+mod reserve;
 pub mod restore;
 mod search;
 mod swap;
@@ -279,7 +281,7 @@ impl Store {
         if let Owner::User(handle) = owner {
             self.settle(handle, keeps_processes_out)?;
         }
-        work(&Writer { store: self, root: owner.root(), keeps_processes_out })
+        work(&Writer { store: self, root: owner.root(), keeps_processes_out, is_urgent: false })
     }
 
     /// How long a write waits for another process.
@@ -326,9 +328,18 @@ pub struct Writer<'a> {
     root: Place,
     /// Whether other processes are kept out too, which fails only where no lock file can be made.
     keeps_processes_out: bool,
+    /// Whether the reserve may be used.
+    is_urgent: bool,
 }
 
 impl Writer<'_> {
+    /// The same right, for what has to work on a full disk: it may use the room that is kept for that.
+    #[must_use]
+    pub fn urgent(&self) -> Writer<'_> {
+        let Self { store, root, keeps_processes_out, .. } = self;
+        Writer { store, root: root.clone(), keeps_processes_out: *keeps_processes_out, is_urgent: true }
+    }
+
     /// Replaces a file, if what is there is what the caller expects.
     pub fn write(&self, place: &Place, bytes: &[u8], expect: Expect) -> Result<()> {
         let path = self.own(place)?;
@@ -382,7 +393,9 @@ impl Writer<'_> {
 
     /// Makes a folder with those above it; one that exists is fine.
     pub fn make_folder(&self, place: &Place) -> Result<()> {
-        self.store.disk.make_folders(&self.own(place)?).map_err(|error| write_failure("make a folder", place, error))
+        let path = self.own(place)?;
+        self.with_room(|| self.store.disk.make_folders(&path))
+            .map_err(|error| write_failure("make a folder", place, error))
     }
 
     /// Gives a file another name beside it; refuses when that name is taken.
@@ -401,13 +414,18 @@ impl Writer<'_> {
 
     /// Runs `work`, and once more with the folder made anew, if somebody has removed it by hand.
     fn with_folder(&self, path: &Path, mut work: impl FnMut() -> io::Result<()>) -> io::Result<()> {
-        match (work(), path.parent()) {
+        self.with_room(|| match (work(), path.parent()) {
             (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
                 self.store.disk.make_folders(folder)?;
                 work()
             }
             (result, _) => result,
-        }
+        })
+    }
+
+    /// Runs `work`; on a full disk again, with room from the reserve, if this may use it.
+    fn with_room(&self, mut work: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+        if self.is_urgent { self.store.with_reserve(work) } else { work() }
     }
 
     fn own(&self, place: &Place) -> Result<PathBuf> {

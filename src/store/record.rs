@@ -1,5 +1,7 @@
 //! Small JSON records of the store itself: of restores, undo points, exchanges under way.
 
+use std::io;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -28,12 +30,21 @@ impl Store {
 
     /// Writes the record at `place`, durably, with the folders above it.
     pub(super) fn write_record(&self, place: &Place, record: &impl Serialize) -> Result<()> {
-        let text = serde_json::to_vec_pretty(record).map_err(Error::internal)?;
+        let text = text_of(record)?;
+        self.put_record(place, &text).map_err(|error| write_failure("write a record", place, error))
+    }
+
+    /// The same for what has to work on a full disk.
+    pub(super) fn write_record_urgently(&self, place: &Place, record: &impl Serialize) -> Result<()> {
+        let text = text_of(record)?;
+        let put = self.with_reserve(|| self.put_record(place, &text));
+        put.map_err(|error| write_failure("write a record", place, error))
+    }
+
+    fn put_record(&self, place: &Place, text: &[u8]) -> io::Result<()> {
         let path = self.path(place);
-        let saved = path.parent().map_or(Ok(()), |folder| self.disk.make_folders(folder));
-        saved
-            .and_then(|()| self.disk.replace(&path, &text))
-            .map_err(|error| write_failure("write a record", place, error))
+        path.parent().map_or(Ok(()), |folder| self.disk.make_folders(folder))?;
+        self.disk.replace(&path, text)
     }
 
     /// Removes the record at `place`, durably; one that is not there is fine.
@@ -54,4 +65,8 @@ impl Store {
         self.moments.keep_below(&path);
         self.disk.remove_tree(&path).map_err(|error| write_failure("remove a folder", folder, error))
     }
+}
+
+fn text_of(record: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec_pretty(record).map_err(Error::internal)
 }

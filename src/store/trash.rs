@@ -47,7 +47,7 @@ impl Store {
             let bytes = self.measure(handle)?.0;
             let trashed = Trashed { format: FORMAT, handle: handle.clone(), date: crate::clock::now_ms(), bytes };
             let bin = trashed.folder()?;
-            self.write_record(&bin.file(&RECORD), &trashed)?;
+            self.write_record_urgently(&bin.file(&RECORD), &trashed)?;
             let undo = bin.folder(Folder::UNDO);
             let moved = self
                 .move_folder(&points_of(handle), &undo)

@@ -128,7 +128,7 @@ impl Store {
                 .make_folders(&self.path(&place))
                 .map_err(|error| write_failure("make a folder", &place, error))?;
         }
-        fill(&Writer { store: self, root: tree.clone(), keeps_processes_out: true }, &tree)
+        fill(&Writer { store: self, root: tree.clone(), keeps_processes_out: true, is_urgent: false }, &tree)
     }
 
     /// The names at the top of `folder`, of files and folders alike; none when it is not there.

@@ -18,7 +18,6 @@ import { button, chatPath, emptyRoom, pageHead, part } from "./parts.js";
 /** What each kind is called. @type {Record<string, {drawing: IconName, words: string}>} */
 const kinds = {
   chat: { drawing: "chat", words: "Chat" },
-  version: { drawing: "undo", words: "Earlier version" },
   character: { drawing: "cards", words: "Character" },
   lorebook: { drawing: "scroll", words: "Lorebook" },
   persona: { drawing: "mask", words: "Persona" },
@@ -73,7 +72,9 @@ const nameOf = (thing) => (thing.of ? chatName({ chat: thing.name, characterName
 
 /** @param {Thrown} thing @param {() => Promise<void>} again */
 function row(thing, again) {
-  const kind = kinds[thing.kind] ?? { drawing: "trash", words: thing.kind };
+  const kind = kinds[thing.thing] ?? { drawing: "trash", words: thing.kind };
+  const isVersion = thing.kind === "version";
+  const what = isVersion ? `Earlier version of a ${kind.words.toLowerCase()}` : kind.words;
   const error = h("div", { class: "row-error", role: "alert" });
   const back = button(
     [icon("undo"), "Bring back"],
@@ -94,7 +95,7 @@ function row(thing, again) {
   return h(
     "li",
     null,
-    icon(kind.drawing),
+    icon(isVersion ? "undo" : kind.drawing),
     h(
       "div",
       { class: "row-words" },
@@ -102,12 +103,12 @@ function row(thing, again) {
       h(
         "span",
         { class: "hint" },
-        [kind.words, thing.of && `of ${thing.of}`, size(thing.size)].filter(Boolean).join(" · "),
+        [what, thing.of && `of ${thing.of}`, size(thing.size)].filter(Boolean).join(" · "),
       ),
       h(
         "span",
         { class: "hint" },
-        h("time", { title: fullDate(thing.deleted) }, `deleted ${ago(thing.deleted)}`),
+        h("time", { title: fullDate(thing.deleted) }, `${isVersion ? "replaced" : "deleted"} ${ago(thing.deleted)}`),
         left && ` · ${left}`,
       ),
     ),
@@ -143,7 +144,7 @@ function whereTo(thing, where) {
     ];
   if (lorebook)
     return [`The lorebook “${lorebook}” is back.${other}`, door(`/lorebooks?name=${part(lorebook)}`, "Look")];
-  if (thing.kind === "persona") return [`The persona ${thing.name} is back.`, door("/personas", "Look")];
+  if (thing.thing === "persona") return [`The persona ${thing.name} is back.`, door("/personas", "Look")];
   return [`“${thing.name}” is back.`, undefined];
 }
 

@@ -87,6 +87,7 @@
  * @typedef {object} Thrown one thing in the trash
  * @property {string} id
  * @property {"chat" | "version" | "character" | "lorebook" | "persona"} kind
+ * @property {"chat" | "character" | "lorebook" | "persona"} thing what it was, or was a version of
  * @property {string} name
  * @property {string | null} [of]
  * @property {number} [begun]

@@ -239,7 +239,7 @@ impl<H: House> Generations<H> {
             .in_turn(&order.handle.clone(), move || {
                 let begun = this.house.begin(&named, &order)?;
                 if order.kind != Kind::Impersonate {
-                    this.journals.begin(&begun.errand)?;
+                    this.journals.begin(&begun.errand).map_err(|error| not_begun(&begun, error))?;
                 }
                 Ok((begun, order))
             })
@@ -431,6 +431,18 @@ impl<H: House> Generations<H> {
         let all = lock(&self.all);
         all.busy.len() + all.programs.values().sum::<usize>()
     }
+}
+
+/// A person's message goes into the chat before the reply has its journal: they are told that it is there, and that the same
+/// request will ask for the reply without adding it again.
+fn not_begun<P>(begun: &Begun<P>, error: Error) -> Error {
+    let Some((index, _)) = &begun.user_message else { return error };
+    let words = format!(
+        "Your message is in the chat, but its reply could not be begun. {} Sending it again will not add it twice.",
+        error.message()
+    );
+    let details = serde_json::json!({ "index": index, "version": begun.version });
+    Error::new(error.kind(), error.code(), words).with_details(details).because(error)
 }
 
 fn closing() -> Error {

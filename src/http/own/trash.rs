@@ -29,11 +29,10 @@ pub async fn restore(call: Call) -> Result<Reply> {
 fn view(restored: &Restored) -> Value {
     let stem = &restored.stem;
     let renamed = restored.stem != restored.was;
-    match restored.kind {
+    match restored.thing {
         Sort::Chat | Sort::Version if restored.of.is_some() => {
             json!({ "kind": restored.kind, "character": restored.of, "chat": stem, "renamed": renamed })
         }
-        // A version of nobody's is one of a card.
         Sort::Character | Sort::Chat | Sort::Version => {
             json!({ "kind": restored.kind, "character": stem, "renamed": renamed })
         }

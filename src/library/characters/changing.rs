@@ -2,6 +2,7 @@
 
 use super::{Characters, Opened, card_place, damaged};
 use crate::error::{Error, Result};
+use crate::library::bin::Often;
 use crate::library::cards::edit::Edit;
 use crate::library::cards::{charx, picture, png};
 use crate::library::thumbnails::Of;
@@ -66,16 +67,11 @@ impl Characters {
 
     fn replace(&self, handle: &Handle, id: &FileName, bytes: &[u8], version: Version, picture: bool) -> Result<()> {
         let place = card_place(handle, id)?;
+        let often = if picture { Often::Always } else { Often::OnceInAWhile };
         self.writing(handle, |writer| {
-            let before = self.store.stat(&place)?;
-            let kept = self.keep_before(writer, handle, id, picture)?;
-            writer.write(&place, bytes, Expect::Version(version)).inspect_err(|_| {
-                // It can have been replaced all the same, when only the last sync failed; then what it was stays kept.
-                if let (Some(kept), Some(before), Ok(Some(now))) = (&kept, before, self.store.stat(&place))
-                    && now.inode == before.inode
-                {
-                    self.drop_kept(writer, handle, id, kept);
-                }
+            let item = self.version_of(handle, id)?;
+            self.bin.replacing(writer, handle, (item, often), &place, || {
+                writer.write(&place, bytes, Expect::Version(version))
             })?;
             if picture {
                 self.thumbnails.forget(writer, handle, Of::Character, &super::file_of(id)?);

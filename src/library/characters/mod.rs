@@ -16,9 +16,7 @@ mod listing;
 mod moving;
 mod tags;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 pub use changing::Format;
 pub use incoming::BLANK;
@@ -37,8 +35,6 @@ use index::{Index, Key};
 pub(crate) const CARD_ENDING: &str = ".png";
 /// The largest card that is read at once, in bytes.
 pub const CARD_MAX: u64 = 192 << 20;
-/// Of a card that is edited again and again, earlier versions are kept so often.
-const KEPT_EVERY: Duration = Duration::from_secs(10 * 60);
 /// So many names are tried before another of the same name is given up.
 const NAMES_MAX: u32 = 10_000;
 /// What of a name goes into that of a file, in bytes: a number and an ending fit behind it.
@@ -54,8 +50,6 @@ pub struct Characters {
     chats: Arc<Chats>,
     bin: Arc<Bin>,
     changes: Arc<Changes>,
-    /// Which cards were kept before a change, and when.
-    kept: Mutex<HashMap<(Handle, FileName), Instant>>,
 }
 
 /// What characters are made with.
@@ -93,8 +87,8 @@ impl Characters {
     pub fn new(parts: Parts) -> Self {
         let Parts { store, settings, thumbnails, chats, bin, changes } = parts;
         let index = Arc::new(Index::new(Arc::clone(&store)));
-        let (tags, kept) = (tags::Tags::default(), Mutex::default());
-        Self { store, index, tags, settings, thumbnails, chats, bin, changes, kept }
+        let tags = tags::Tags::default();
+        Self { store, index, tags, settings, thumbnails, chats, bin, changes }
     }
 
     /// What a character's card says; a conflict where it is damaged.

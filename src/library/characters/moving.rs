@@ -14,7 +14,6 @@ use crate::library::cards::png;
 use crate::library::changes::Change;
 use crate::library::splice;
 use crate::library::thumbnails::Of;
-use crate::mutex::lock;
 use crate::store::{self, Expect, FileName, Folder, Handle, Place, RelPath, Version, Writer};
 
 /// What is being renamed.
@@ -157,41 +156,13 @@ impl Characters {
         Ok(())
     }
 
-    /// Keeps a card as it is in the trash before it is replaced: always for another picture, and for words at most once in
-    /// a while, since editors save often.
-    pub(super) fn keep_before(
-        &self,
-        writer: &Writer<'_>,
-        handle: &Handle,
-        id: &FileName,
-        always: bool,
-    ) -> Result<Kept> {
-        let key = (handle.clone(), id.clone());
-        let recent = lock(&self.kept).get(&key).is_some_and(|at| at.elapsed() < super::KEPT_EVERY);
-        if recent && !always {
-            return Ok(None);
-        }
-        let place = card_place(handle, id)?;
-        let size = self.store.stat(&place)?.ok_or_else(no_such_character)?.size;
+    /// A card as it is, for the trash.
+    pub(super) fn version_of(&self, handle: &Handle, id: &FileName) -> Result<Item> {
         let name = self.row(handle, id)?.map_or_else(|| id.to_string(), |row| row.name.to_string());
         let parts = vec![Part::new(RelPath::parse(Folder::CHARACTERS.as_str())?, CARD_ENDING)];
-        let item = Item { sort: Sort::Version, stem: id.clone(), name, of: None, parts, note: Value::Null };
-        let kept = self.bin.keep(writer, handle, item, size)?;
-        let mut known = lock(&self.kept);
-        known.retain(|_, at| at.elapsed() < super::KEPT_EVERY);
-        known.insert(key, std::time::Instant::now());
-        Ok(Some(kept))
-    }
-
-    /// Takes [`Characters::keep_before`] back, because nothing was replaced after all.
-    pub(super) fn drop_kept(&self, writer: &Writer<'_>, handle: &Handle, id: &FileName, kept: &store::TrashId) {
-        self.bin.drop_kept(writer, handle, kept);
-        lock(&self.kept).remove(&(handle.clone(), id.clone()));
+        Ok(Item { sort: Sort::Version, stem: id.clone(), name, of: None, parts, note: Value::Null })
     }
 }
-
-/// What was kept, if anything was.
-pub(super) type Kept = Option<store::TrashId>;
 
 /// The settings' text when a card's file has another name.
 fn settings_after(text: &str, from: &FileName, to: &FileName) -> Result<String> {

@@ -331,6 +331,9 @@ impl Chats {
             && lock(&self.kept)
                 .get(&key)
                 .is_some_and(|kept| kept.made == seen.version && kept.at.elapsed() < KEPT_EVERY);
+        // What takes something away is what people do to make room.
+        let urgent = (keep == Keep::Always).then(|| writer.urgent());
+        let writer = urgent.as_ref().unwrap_or(writer);
         let kept = if is_one_more { None } else { Some(self.keep(writer, handle, chat, seen)?) };
         let place = chat.place(handle)?;
         let pieces = pieces(seen, slots);

@@ -137,7 +137,7 @@ impl Chats {
             let note = if pinned { serde_json::json!({ "pinned": true }) } else { Value::Null };
             let id = self.bin.discard(writer, handle, item(chat, Sort::Chat, note)?)?;
             self.forget_chat(handle, chat);
-            self.pins_follow(writer, handle, chat, None);
+            self.pins_follow(&writer.urgent(), handle, chat, None);
             Ok(id)
         })?;
         self.tell(handle, chat, None);
