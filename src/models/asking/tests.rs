@@ -162,8 +162,12 @@ async fn what_never_ends_is_ended_and_what_came_is_kept() {
         let models = models_ending(Duration::from_secs(2));
         let told = told(ask(&models, &model, Speaks::OpenAi, question()).await).await;
         assert!(told.text.starts_with("Hello"), "{ending:?}: {}", told.text.len());
-        assert!(matches!(told.error, Some("model_endless" | "model_too_much")), "{ending:?}: {:?}", told.error);
-        assert_eq!(told.error == Some("model_too_much"), told.text.len() > 1 << 20, "{ending:?}");
+        // Which limit words without end meet first depends on the machine.
+        match told.error {
+            Some("model_endless") => {}
+            Some("model_too_much") => assert!(told.text.len() > 1 << 20, "{ending:?}: {}", told.text.len()),
+            other => panic!("{ending:?}: {other:?}"),
+        }
     }
     // Before the first word it is silence, whatever the other limits are.
     model.does_instead(Instead::Drip(b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), Duration::from_millis(100)));
