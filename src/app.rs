@@ -335,6 +335,19 @@ impl App {
             }
             _ => Ok(()),
         })?;
+        self.is_back(handle, &restored)?;
+        Ok(restored)
+    }
+
+    /// Puts an earlier version in the place of what is there now.
+    pub fn put_back(&self, handle: &Handle, id: &TrashId) -> Result<Restored> {
+        let restored = self.bin.put_back(handle, id)?;
+        self.is_back(handle, &restored)?;
+        Ok(restored)
+    }
+
+    /// Tells of what came out of the trash.
+    fn is_back(&self, handle: &Handle, restored: &Restored) -> Result<()> {
         match (restored.thing, &restored.of) {
             (Sort::Chat | Sort::Version, Some(of)) => {
                 let chat = ChatRef::new(FileName::parse(of)?, restored.stem.clone())?;
@@ -349,7 +362,7 @@ impl App {
             (Sort::Persona, _) => self.changes.publish(handle, Change::Personas {}),
             (Sort::Lorebook, _) => self.changes.publish(handle, Change::Lorebooks {}),
         }
-        Ok(restored)
+        Ok(())
     }
 
     /// Forgets what is remembered of a folder, because all of it may be different now.

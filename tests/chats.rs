@@ -294,6 +294,28 @@ fn the_life_of_a_chat() {
     let back = restore(&trash[1]);
     assert_eq!((&back["chat"], &back["renamed"]), (&json!("A new - Restored #1"), &json!(true)));
     assert_eq!(now("A new - Restored #1")["count"], 2);
+
+    // In the place of what is there, which is kept in its turn.
+    let kept = || ada.get("/api/v1/trash").expect(200).json().as_array().unwrap().clone();
+    let before = kept();
+    let instead = |thing: &Value| {
+        ada.post(&format!("/api/v1/trash/{}/restore?instead=true", thing["id"].as_str().unwrap()), json!({}))
+    };
+    let back = instead(&before[0]).expect(200).json();
+    assert_eq!((&back["chat"], &back["renamed"]), (&json!("A new"), &json!(false)));
+    assert_ne!(now("A new")["count"], 0);
+    let after = kept();
+    assert_eq!((after.len(), &after[0]["kind"], &after[0]["name"]), (before.len(), &json!("version"), &json!("A new")));
+    instead(&after[0]).expect(200);
+    assert_eq!(now("A new")["count"], 0, "and back again");
+    instead(&before[0]).expect_error(404, "not_found");
+    let bytes = house.file(&format!("ada/chats/{eve}/A new.jsonl"));
+    let version = now("A new")["version"].as_str().unwrap().to_owned();
+    ada.delete(&format!("{}?version={version}", path("A new"))).expect(200);
+    let deleted = kept();
+    instead(&deleted[0]).expect_error(400, "bad_request");
+    restore(&deleted[0]);
+    assert_eq!(house.file(&format!("ada/chats/{eve}/A new.jsonl")), bytes);
     ada.delete("/api/v1/trash").expect(204);
     assert_eq!(ada.get("/api/v1/trash").expect(200).json(), json!([]));
 }

@@ -15,7 +15,9 @@ use super::chats::dates;
 use crate::clock;
 use crate::error::{Error, Kind, Result};
 use crate::mutex::lock;
-use crate::store::{self, Expect, FileName, Folder, Handle, Owner, Piece, Place, RelPath, Store, TrashId, Writer};
+use crate::store::{
+    self, Expect, FileName, Folder, Handle, OpenFile, Owner, Piece, Place, RelPath, Store, TrashId, Writer,
+};
 
 const FORMAT: u32 = 1;
 const RECORD: FileName = FileName::known("record.json");
@@ -313,15 +315,7 @@ impl Bin {
             let record = self.read(handle, id)?;
             let folder = folder(handle, id);
             let stem = self.free_stem(handle, &record)?;
-            let restored = Restored {
-                kind: record.kind,
-                thing: record.thing(),
-                stem: stem.clone(),
-                was: record.stem.clone(),
-                ending: record.parts.first().map(|part| part.ending.clone()),
-                of: record.of.clone(),
-                note: record.note.clone(),
-            };
+            let restored = restored(&record, stem.clone());
             if record.kind == Sort::Version {
                 let copy = self.copy_back(writer, handle, &record, &stem)?;
                 if let Err(error) = also(writer, &restored) {
@@ -344,6 +338,35 @@ impl Bin {
             }
             // It is back; if this fails, a record without files is left, which is nothing.
             self.forget(writer, &folder).unwrap_or_else(|error| tracing::warn!(?error, %handle, "left in the trash"));
+            Ok(restored)
+        })?;
+        self.changed(handle);
+        Ok(restored)
+    }
+
+    /// Puts an earlier version in the place of what is there now, which is kept as one in its turn. Where nothing is there
+    /// any more it just comes back.
+    pub fn put_back(&self, handle: &Handle, id: &TrashId) -> Result<Restored> {
+        let restored = self.store.writing(&Owner::User(handle.clone()), |writer| {
+            let record = self.read(handle, id)?;
+            // What a persona says stands in the settings, not in its file.
+            if record.kind != Sort::Version || record.thing() == Sort::Persona {
+                return Err(Error::invalid(
+                    "bad_request",
+                    "Only an earlier version of a chat, a character or a lorebook can take the place of what is there. \
+                     Nothing was changed.",
+                ));
+            }
+            let restored = restored(&record, record.stem.clone());
+            let version = self.version(handle, &record)?;
+            let Record { kind: sort, stem, name, of, parts, note, .. } = record;
+            let live = first(&parts)?.live(handle, &stem)?;
+            let present = (Item { sort, stem, name, of, parts, note }, Often::Always);
+            self.replacing(writer, handle, present, &live, || {
+                writer.assemble(&live, &[version.piece()], true).map(drop)
+            })?;
+            self.forget(writer, &folder(handle, id))
+                .unwrap_or_else(|error| tracing::warn!(?error, %handle, "left in the trash"));
             Ok(restored)
         })?;
         self.changed(handle);
@@ -495,12 +518,15 @@ impl Bin {
 
     /// A version comes back as a copy of what belonged to it: its file may be the one that is there now, grown since.
     fn copy_back(&self, writer: &Writer<'_>, handle: &Handle, record: &Record, stem: &FileName) -> Result<Place> {
-        let stored = self.store.open_file(&folder(handle, &record.id).file(&stored_name(0)?))?;
-        let part = record.parts.first().ok_or_else(|| Error::internal("a version without a file"))?;
-        let all = 0..record.size.min(stored.stat().size);
-        let copy = part.live(handle, stem)?;
-        writer.assemble(&copy, &[Piece::Of(&stored, all)], false)?;
+        let copy = first(&record.parts)?.live(handle, stem)?;
+        writer.assemble(&copy, &[self.version(handle, record)?.piece()], false)?;
         Ok(copy)
+    }
+
+    fn version(&self, handle: &Handle, record: &Record) -> Result<Version> {
+        let file = self.store.open_file(&folder(handle, &record.id).file(&stored_name(0)?))?;
+        let size = record.size.min(file.stat().size);
+        Ok(Version { file, size })
     }
 
     /// The name it had, or the first one like it under which nothing of it is there.
@@ -549,6 +575,36 @@ impl Bin {
             deleted: record.deleted,
             expires: self.expires(record),
         }
+    }
+}
+
+/// The file of an earlier version.
+struct Version {
+    file: OpenFile,
+    /// What belongs to it, in bytes: its file may be the one that is there now, grown since.
+    size: u64,
+}
+
+impl Version {
+    fn piece(&self) -> Piece<'_> {
+        Piece::Of(&self.file, 0..self.size)
+    }
+}
+
+/// The one part of a version.
+fn first(parts: &[Part]) -> Result<&Part> {
+    parts.first().ok_or_else(|| Error::internal("a version without a file"))
+}
+
+fn restored(record: &Record, stem: FileName) -> Restored {
+    Restored {
+        kind: record.kind,
+        thing: record.thing(),
+        stem,
+        was: record.stem.clone(),
+        ending: record.parts.first().map(|part| part.ending.clone()),
+        of: record.of.clone(),
+        note: record.note.clone(),
     }
 }
 

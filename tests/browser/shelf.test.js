@@ -169,6 +169,8 @@ for (const width of [360, 1280]) {
       await page.getByRole("heading", { name: "Nobody said that" }).waitFor();
       await check("search-nothing");
 
+      // The persona as it was before it got its picture.
+      await program.call("DELETE", "/api/v1/trash");
       await go(page, tavern, "/trash");
       await page.getByRole("heading", { name: "Nothing here" }).waitFor();
       await check("trash-empty");
@@ -213,7 +215,7 @@ test("a persona is made, changed, made the default, deleted and brought back", a
   await dialog.getByRole("button", { name: "Delete" }).click();
   await page.getByText("Captain Kay is in the trash, for 30 days.").waitFor();
   await page.getByRole("link", { name: "Look" }).click();
-  await page.getByRole("button", { name: "Bring back Captain Kay" }).click();
+  await page.getByRole("button", { name: "Bring back: Captain Kay" }).click();
   await page.getByText(/The persona .* is back\./).waitFor();
   await go(page, tavern, "/personas");
   await row.waitFor();
@@ -316,7 +318,7 @@ test("what was deleted is brought back, erased, emptied", async (t) => {
   const { page } = await visit(tavern);
   await enter(page, tavern, "ada", "by candlelight", "/trash");
   await page.getByText("3 things").waitFor();
-  await page.getByRole("button", { name: "Bring back Wenzel" }).click();
+  await page.getByRole("button", { name: "Bring back: Wenzel" }).click();
   await page.getByText("Wenzel is back among the characters.").waitFor();
   await page.getByRole("button", { name: "Erase Mira" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Erase" }).click();
@@ -332,4 +334,26 @@ test("what was deleted is brought back, erased, emptied", async (t) => {
     items.map((/** @type {any} */ one) => one.name),
     ["Wenzel"],
   );
+});
+
+test("a chat goes back to what it was, and forth again", async (t) => {
+  const { tavern, program } = await house(t);
+  const { id } = await program.call("POST", "/api/v1/characters/import", card("Wenzel"));
+  const begun = await program.call("POST", `/api/v1/characters/${encodeURIComponent(id)}/chats`, { name: "Rain" });
+  const path = `/api/v1/chats/${encodeURIComponent(id)}/Rain`;
+  const said = await program.call("POST", `${path}/messages`, { version: begun.version, text: "Is it still raining?" });
+  await program.call("DELETE", `${path}/messages/${said.index}?version=${said.version}`);
+  const { page, context } = await visit(tavern);
+  await enter(page, tavern, "ada", "by candlelight", "/trash");
+  const other = await context.newPage();
+  await other.goto(`${tavern.url}/chat?character=${encodeURIComponent(id)}&chat=Rain`);
+  await drawn(other);
+  const question = other.locator("article.message").getByText("Is it still raining?");
+  assert.equal(await question.count(), 0);
+  await page.getByRole("button", { name: /^Go back to this/ }).click();
+  await page.getByText("What was there is kept here.").waitFor();
+  await question.waitFor();
+  await page.getByText("1 thing,").waitFor();
+  await page.getByRole("button", { name: /^Go back to this/ }).click();
+  await question.waitFor({ state: "detached" });
 });

@@ -76,19 +76,28 @@ function row(thing, again) {
   const isVersion = thing.kind === "version";
   const what = isVersion ? `Earlier version of a ${kind.words.toLowerCase()}` : kind.words;
   const error = h("div", { class: "row-error", role: "alert" });
-  const back = button(
-    [icon("undo"), "Bring back"],
-    () => {
-      fill(error);
-      void busy(back, async () => {
-        const where = await post(`/api/v1/trash/${part(thing.id)}/restore`);
-        say(...whereTo(thing, where));
-        await again();
-      }).catch((reason) => complain(error, reason));
-    },
-    "small",
-    `Bring back ${thing.name}`,
-  );
+  /** @param {string} words @param {string} how */
+  const way = (words, how) => {
+    const back = button(
+      [icon("undo"), words],
+      () => {
+        fill(error);
+        void busy(back, async () => {
+          const where = await post(`/api/v1/trash/${part(thing.id)}/restore${how}`);
+          say(...whereTo(thing, where, isVersion && how !== ""));
+          await again();
+        }).catch((reason) => complain(error, reason));
+      },
+      "small",
+      `${words}: ${thing.name}`,
+    );
+    return back;
+  };
+  // What a persona says is not in a file of its own that could take the other's place.
+  const ways =
+    isVersion && thing.thing !== "persona"
+      ? [way("Go back to this", "?instead=true"), way("Bring back beside", "")]
+      : [way(isVersion ? "Bring back beside" : "Bring back", "")];
   const left = thing.expires
     ? `kept until ${new Date(thing.expires).toLocaleDateString(undefined, { dateStyle: "medium" })}`
     : "";
@@ -115,7 +124,7 @@ function row(thing, again) {
     h(
       "div",
       { class: "row-actions" },
-      back,
+      ways,
       button("Erase", () => erase(thing, again), "small", `Erase ${thing.name}`),
     ),
     error,
@@ -125,11 +134,16 @@ function row(thing, again) {
 /**
  * Where it went back to, in words, with the way there.
  * @param {Thrown} thing @param {{character?: string, chat?: string, lorebook?: string, renamed?: boolean} | null} where
+ * @param {boolean} instead Whether it took the place of what was there.
  * @returns {[string, HTMLElement | undefined]}
  */
-function whereTo(thing, where) {
+function whereTo(thing, where, instead) {
   const { character, chat, lorebook, renamed } = where ?? {};
-  const other = renamed ? " Its old name was taken meanwhile." : "";
+  const other = instead
+    ? " What was there is kept here."
+    : renamed
+      ? " Its old name was taken meanwhile."
+      : "";
   /** @param {string} href @param {string} words */
   const door = (href, words) => h("a", { href }, words);
   if (character && chat)

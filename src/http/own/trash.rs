@@ -19,10 +19,15 @@ pub async fn list(call: Call) -> Result<Reply> {
     blocking(move || Ok(reply::json(&state.app.bin.list(&handle)?))).await
 }
 
-/// `POST /api/v1/trash/{id}/restore`.
+/// `POST /api/v1/trash/{id}/restore`: beside what is there, or, `?instead=true`, in its place.
 pub async fn restore(call: Call) -> Result<Reply> {
     let (state, handle, id) = (call.state.clone(), call.me()?.handle.clone(), id(&call)?);
-    blocking(move || Ok(reply::json(&view(&state.app.untrash(&handle, &id)?)))).await
+    let instead = call.truth("instead")?.unwrap_or(false);
+    blocking(move || {
+        let restored = if instead { state.app.put_back(&handle, &id) } else { state.app.untrash(&handle, &id) };
+        Ok(reply::json(&view(&restored?)))
+    })
+    .await
 }
 
 /// Where it is now.

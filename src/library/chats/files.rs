@@ -151,6 +151,10 @@ impl Chats {
         if was_pinned && let Err(error) = self.pin(handle, chat, true) {
             tracing::warn!(?error, %handle, "a chat came back without its pin");
         }
+        // Windows may have it open as it was.
+        if let Ok(seen) = self.look(handle, chat) {
+            self.tell(handle, chat, Some(seen.version));
+        }
         self.tell_list(handle);
     }
 
