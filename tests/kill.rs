@@ -81,7 +81,11 @@ fn makes_accounts(guest: &Guest, round: usize, promises: &Mutex<Promises>, over:
 
 fn json_of(path: &Path) -> Value {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{} is torn: {error}", path.display()))
+    json_in(&bytes, path)
+}
+
+fn json_in(bytes: &[u8], path: &Path) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|error| panic!("{} is torn: {error}", path.display()))
 }
 
 /// What has to hold in the folder of a server that was killed, once it has been opened again.
@@ -102,9 +106,11 @@ fn check(data: &Path, promises: &Promises) {
     }
     for (name, count) in &promises.snapshots {
         let folder = data.join(name).join("backups");
-        // The server that has just been opened may be making one at this moment; that one has no name yet.
+        // The server that has just been opened may be making one at this moment, which has no name yet, and removing the
+        // oldest for it.
         let named = files::names_in(&folder).into_iter().filter(|file| file.starts_with("settings_"));
-        let counts: Vec<_> = named.map(|file| json_of(&folder.join(file))["count"].clone()).collect();
+        let there = named.map(|file| folder.join(file)).filter_map(|path| Some((std::fs::read(&path).ok()?, path)));
+        let counts: Vec<_> = there.map(|(bytes, path)| json_in(&bytes, &path)["count"].clone()).collect();
         assert!(counts.iter().any(|c| c.as_u64() >= Some(*count)), "{name}'s snapshot of {count} is gone: {counts:?}");
     }
     eventually("temporary files are gone", || files::left_over(data).is_empty());
