@@ -3,12 +3,11 @@
 //! Each is a folder of its own in the user's `trash/`: the things as they were, and `record.json`, which says what they
 //! are and where they were. Without its record a folder counts for nothing. Backups leave the trash out.
 
+mod things;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::changes::{Change, Changes};
 use super::chats::dates;
@@ -19,7 +18,9 @@ use crate::store::{
     self, Expect, FileName, Folder, Handle, OpenFile, Owner, Piece, Place, RelPath, Store, TrashId, Writer,
 };
 
-const FORMAT: u32 = 1;
+use things::Record;
+pub use things::{Discarded, Item, Often, Part, Restored, Sort};
+
 const RECORD: FileName = FileName::known("record.json");
 /// Far more than a record has, notes included.
 const RECORD_MAX: u64 = 16 << 20;
@@ -28,143 +29,6 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const KEPT_EVERY: Duration = Duration::from_secs(10 * 60);
 /// More names than this are not tried for what comes back.
 const NAMES_MAX: usize = 1000;
-
-/// What something in the trash is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Sort {
-    /// A deleted chat.
-    Chat,
-    /// A chat, a character, a lorebook or a persona as it was before a change.
-    Version,
-    /// A deleted character.
-    Character,
-    /// A deleted lorebook.
-    Lorebook,
-    /// A deleted persona.
-    Persona,
-}
-
-/// Something that is going to the trash.
-#[derive(Debug, Clone)]
-pub struct Item {
-    /// What it is.
-    pub sort: Sort,
-    /// What its files are called, without endings.
-    pub stem: FileName,
-    /// What people call it.
-    pub name: String,
-    /// What it belongs to: the character of a chat.
-    pub of: Option<String>,
-    /// Its files and folders.
-    pub parts: Vec<Part>,
-    /// What is not in files of its own, for whoever brings it back.
-    pub note: Value,
-}
-
-/// How often what something was is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Often {
-    /// Each time.
-    Always,
-    /// Unless it was just now.
-    OnceInAWhile,
-}
-
-/// A file or folder: `<folder>/<stem><ending>` in the user's folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    /// In which folder.
-    pub folder: RelPath,
-    /// Its ending, such as `.png`; nothing for a folder.
-    pub ending: String,
-}
-
-impl Part {
-    /// A part.
-    pub fn new(folder: RelPath, ending: &str) -> Self {
-        Self { folder, ending: ending.to_owned() }
-    }
-
-    fn live(&self, handle: &Handle, stem: &FileName) -> Result<Place> {
-        let name = FileName::parse(&format!("{stem}{}", self.ending))?;
-        Ok(Place::of(handle).below(&self.folder).file(&name))
-    }
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Record {
-    format: u32,
-    id: TrashId,
-    kind: Sort,
-    stem: FileName,
-    name: String,
-    of: Option<String>,
-    /// Bytes of its files. Of a version, what belongs to it: the file may have grown since.
-    size: u64,
-    /// When, in milliseconds since 1970.
-    deleted: i64,
-    parts: Vec<Part>,
-    #[serde(default)]
-    note: Value,
-}
-
-impl Record {
-    /// What it is, and of a version what it is one of: its folder says so.
-    fn thing(&self) -> Sort {
-        let folder = self.parts.first().map(|part| part.folder.as_str()).unwrap_or_default();
-        match self.kind {
-            Sort::Version if folder == Folder::CHARACTERS.as_str() => Sort::Character,
-            Sort::Version if folder == Folder::WORLDS.as_str() => Sort::Lorebook,
-            Sort::Version if folder == Folder::PERSONAS.as_str() => Sort::Persona,
-            Sort::Version => Sort::Chat,
-            kind => kind,
-        }
-    }
-}
-
-/// Something in the trash.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Discarded {
-    /// By which it is named.
-    pub id: TrashId,
-    /// What it is.
-    pub kind: Sort,
-    /// What it was, or was a version of.
-    pub thing: Sort,
-    /// What people call it.
-    pub name: String,
-    /// What it belongs to.
-    pub of: Option<String>,
-    /// The moment that it is named after, if it is a chat that is, in milliseconds since 1970.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub begun: Option<i64>,
-    /// Bytes.
-    pub size: u64,
-    /// When it was deleted, in milliseconds since 1970.
-    pub deleted: i64,
-    /// When it will be gone for good.
-    pub expires: i64,
-}
-
-/// What came back.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Restored {
-    /// What it is.
-    pub kind: Sort,
-    /// What it was, or was a version of.
-    pub thing: Sort,
-    /// What its files are called now, without endings: another name than before, if that is taken.
-    pub stem: FileName,
-    /// What they were called.
-    pub was: FileName,
-    /// What the name of the first of its files ends with, if it has any.
-    pub ending: Option<String>,
-    /// What it belongs to.
-    pub of: Option<String>,
-    /// What was not in files of its own.
-    pub note: Value,
-}
 
 /// How long things are kept, and how much of them.
 #[derive(Debug, Clone, Copy)]
@@ -220,7 +84,7 @@ impl Bin {
         if moves.is_empty() && !item.parts.is_empty() {
             return Err(Error::not_found("There is nothing to delete."));
         }
-        let record = record(id.clone(), item, size);
+        let record = Record::new(id.clone(), item, size);
         let moved = self.write_record(writer, &folder, &record).and_then(|()| move_all(writer, &self.store, &moves));
         if let Err(error) = moved {
             // What was moved is back, or, where even that failed, still in here with its record.
@@ -242,7 +106,7 @@ impl Bin {
         let live = part.live(handle, &item.stem)?;
         let stored = folder.file(&stored_name(0)?);
         let kept = self
-            .write_record(writer, &folder, &record(id.clone(), item, size))
+            .write_record(writer, &folder, &Record::new(id.clone(), item, size))
             .and_then(|()| writer.keep_as(&live, &stored));
         if let Err(error) = kept {
             self.drop_kept(writer, handle, &id);
@@ -315,7 +179,7 @@ impl Bin {
             let record = self.read(handle, id)?;
             let folder = folder(handle, id);
             let stem = self.free_stem(handle, &record)?;
-            let restored = restored(&record, stem.clone());
+            let restored = record.restored(stem.clone());
             if record.kind == Sort::Version {
                 let copy = self.copy_back(writer, handle, &record, &stem)?;
                 if let Err(error) = also(writer, &restored) {
@@ -357,10 +221,10 @@ impl Bin {
                      Nothing was changed.",
                 ));
             }
-            let restored = restored(&record, record.stem.clone());
+            let restored = record.restored(record.stem.clone());
             let version = self.version(handle, &record)?;
+            let live = record.part()?.live(handle, &record.stem)?;
             let Record { kind: sort, stem, name, of, parts, note, .. } = record;
-            let live = first(&parts)?.live(handle, &stem)?;
             let present = (Item { sort, stem, name, of, parts, note }, Often::Always);
             self.replacing(writer, handle, present, &live, || {
                 writer.assemble(&live, &[version.piece()], true).map(drop)
@@ -502,7 +366,7 @@ impl Bin {
         for index in 0..record.parts.len() {
             has_files = has_files || self.store.stat(&folder.file(&stored_name(index)?))?.is_some();
         }
-        if has_files && record.format == FORMAT && record.id == *id { Ok(record) } else { Err(gone()) }
+        if has_files && record.is_of(id) { Ok(record) } else { Err(gone()) }
     }
 
     fn write_record(&self, writer: &Writer<'_>, folder: &Place, record: &Record) -> Result<()> {
@@ -518,7 +382,7 @@ impl Bin {
 
     /// A version comes back as a copy of what belonged to it: its file may be the one that is there now, grown since.
     fn copy_back(&self, writer: &Writer<'_>, handle: &Handle, record: &Record, stem: &FileName) -> Result<Place> {
-        let copy = first(&record.parts)?.live(handle, stem)?;
+        let copy = record.part()?.live(handle, stem)?;
         writer.assemble(&copy, &[self.version(handle, record)?.piece()], false)?;
         Ok(copy)
     }
@@ -532,7 +396,7 @@ impl Bin {
     /// The name it had, or the first one like it under which nothing of it is there.
     fn free_stem(&self, handle: &Handle, record: &Record) -> Result<FileName> {
         'names: for n in 0..NAMES_MAX {
-            let stem = if n == 0 { record.stem.clone() } else { numbered(record, n)? };
+            let stem = if n == 0 { record.stem.clone() } else { record.numbered(n)? };
             for part in &record.parts {
                 if self.store.stat(&part.live(handle, &stem)?)?.is_some() {
                     continue 'names;
@@ -589,44 +453,6 @@ impl Version {
     fn piece(&self) -> Piece<'_> {
         Piece::Of(&self.file, 0..self.size)
     }
-}
-
-/// The one part of a version.
-fn first(parts: &[Part]) -> Result<&Part> {
-    parts.first().ok_or_else(|| Error::internal("a version without a file"))
-}
-
-fn restored(record: &Record, stem: FileName) -> Restored {
-    Restored {
-        kind: record.kind,
-        thing: record.thing(),
-        stem,
-        was: record.stem.clone(),
-        ending: record.parts.first().map(|part| part.ending.clone()),
-        of: record.of.clone(),
-        note: record.note.clone(),
-    }
-}
-
-fn record(id: TrashId, item: Item, size: u64) -> Record {
-    let Item { sort, stem, name, of, parts, note } = item;
-    Record { format: FORMAT, id, kind: sort, stem, name, of, size, deleted: clock::now_ms(), parts, note }
-}
-
-/// Chats are numbered as SillyTavern numbers branches, cards as it numbers cards.
-fn numbered(record: &Record, n: usize) -> Result<FileName> {
-    let ending = match record.kind {
-        Sort::Chat | Sort::Version => format!(" - Restored #{n}"),
-        Sort::Character | Sort::Lorebook | Sort::Persona => n.to_string(),
-    };
-    let longest = record.parts.iter().map(|part| part.ending.len()).max().unwrap_or(0);
-    let stem = shortened(record.stem.as_str(), 255usize.saturating_sub(ending.len() + longest));
-    FileName::parse(&format!("{stem}{ending}"))
-}
-
-/// The beginning of `text`, of at most so many bytes.
-fn shortened(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
 }
 
 /// Moves all of these, or none.
